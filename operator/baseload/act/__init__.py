@@ -1,0 +1,1 @@
+"""The only writers: scale, status and events."""

@@ -1,0 +1,84 @@
+"""Every reason Baseload gives, each documented once.
+
+A reason explains a changed number, a number that was held, a refusal or a condition. The same word stands
+in `status.lastDecision`, the event, the log line, the metric label and the command line.
+"""
+
+from enum import StrEnum
+from typing import Self
+
+
+class Reason(StrEnum):
+    """Why a number is what it is, or why something was refused; `.text` is its documentation."""
+
+    text: str
+
+    def __new__(cls, value: str, text: str) -> Self:
+        """Make a member that is its word and carries its documentation."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.text = text
+        return member
+
+    # Why the planner wanted a number.
+    DEMAND_COVERED = (
+        "DemandCovered",
+        "The replicas there are cover demand inside the objective; nothing to change.",
+    )
+    DEMAND_ROSE = "DemandRose", "Demand expected one start-up time ahead needs more replicas."
+    DEMAND_FELL = "DemandFell", "Demand needs fewer replicas than there are."
+    OBJECTIVE_AT_RISK = (
+        "ObjectiveAtRisk",
+        "The reactive guard predicts that the objective will be missed soon.",
+    )
+    OBJECTIVE_MISSED = "ObjectiveMissed", "The reactive guard sees requests outside the objective now."
+    NO_TRAFFIC = "NoTraffic", "The model is served but nobody asks it; the least allowed replicas are wanted."
+    MODEL_UNKNOWN = (
+        "ModelUnknown",
+        "No capacity is known yet, so concurrency per replica is kept at what works now.",
+    )
+
+    # What changed or held a wanted number: the limiters, in the order they are applied.
+    MIN_REPLICAS = "MinReplicas", "`spec.replicas.min` raised the number."
+    MAX_REPLICAS = "MaxReplicas", "`spec.replicas.max` capped the number."
+    PAUSED = "Paused", "A pause annotation holds the number."
+    METRICS_MISSING = "MetricsMissing", "Signals are missing, so the number is held; missing is never zero."
+    STABILIZATION = "Stabilization", "A higher number was wanted inside the scale-down window, so it stays."
+    STEP_LIMITED = "StepLimited", "The change in one step is limited by `spec.behavior`."
+    WARMING_UP = (
+        "WarmingUp",
+        "The operator has not watched for a full scale-down window yet; nothing goes down.",
+    )
+    SNAPSHOT_STALE = "SnapshotStale", "The cluster was not observed recently enough to decide."
+    CAPACITY_SHORT = "CapacityShort", "Fewer accelerators are free than the wanted replicas need."
+    RECOMMEND_ONLY = "RecommendOnly", "`spec.mode` is Recommend: the number is published and not written."
+
+    # Why a signal is missing.
+    NO_SERIES = "NoSeries", "Prometheus has no such series for this workload."
+    STALE = "Stale", "The newest sample is too old to decide on."
+    NOT_A_NUMBER = "NotANumber", "The sample is NaN or infinite."
+    AMBIGUOUS = "Ambiguous", "Series cannot be told apart by workload; add the `baseload_workload` label."
+    UNREACHABLE = "Unreachable", "Prometheus did not answer."
+    PARTIAL = "Partial", "Prometheus answered with partial data."
+
+    # Conditions and refusals.
+    ACCEPTED = "Accepted", "The spec is valid and what it refers to exists."
+    SCALING = "Scaling", "Metrics are readable and the intent is written."
+    METRICS_FRESH = "MetricsFresh", "The signals needed to decide are there and fresh."
+    NOT_OBSERVED = "NotObserved", "Not looked at yet."
+    NOT_LIMITED = "NotLimited", "Nothing changed the wanted number."
+    NOT_PAUSED = "NotPaused", "No pause annotation is set."
+    NO_CONFLICT = "NoConflict", "Nobody else writes the replicas of the target."
+    CAPACITY_AVAILABLE = "CapacityAvailable", "The free accelerators hold what is wanted."
+    CAPACITY_UNKNOWN = "CapacityUnknown", "No CapacityPool describes the nodes this workload may run on."
+    INVALID_SPEC = "InvalidSpec", "The spec cannot be used; the message names field, value and remedy."
+    TARGET_NOT_FOUND = "TargetNotFound", "`spec.targetRef` names an object that does not exist."
+    TARGET_NOT_SCALABLE = (
+        "TargetNotScalable",
+        "The kind of `spec.targetRef` cannot be scaled by this operator.",
+    )
+    PROFILE_NOT_FOUND = "ProfileNotFound", "`spec.metricsProfileName` names no known metrics profile."
+    FOREIGN_AUTOSCALER = "ForeignAutoscaler", "Another autoscaler already scales the target."
+    FOREIGN_WRITER = "ForeignWriter", "Somebody else keeps writing the replicas of the target."
+    TARGET_CONFLICT = "TargetConflict", "An older ModelServing already scales the target."
+    WRITE_FAILED = "WriteFailed", "The API server refused the write; the message says why."

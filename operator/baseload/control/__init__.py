@@ -1,0 +1,1 @@
+"""Wiring: kopf handlers, work queue, ticker, probes and settings."""

@@ -1,0 +1,1 @@
+"""The lab: an embedded Kubernetes, replica servers, a load generator and the demo."""

@@ -1,0 +1,1 @@
+"""Reading the world: Kubernetes watches and Prometheus signals become one Snapshot."""

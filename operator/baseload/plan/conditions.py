@@ -1,0 +1,93 @@
+"""The conditions of a ModelServing, decided from the same values as the number."""
+
+from baseload.api.reasons import Reason
+from baseload.plan.decision import Condition, Limit, Status
+from baseload.plan.limiters import missing_signal
+from baseload.plan.snapshot import ServingState
+
+HELD = frozenset({Reason.MIN_REPLICAS, Reason.STABILIZATION, Reason.STEP_LIMITED, Reason.WARMING_UP})
+"""Limits of everyday life, which come and go with each change and are no state worth a condition."""
+
+
+def conditions_of(state: ServingState, limits: tuple[Limit, ...]) -> tuple[Condition, ...]:
+    """All conditions of a serving that is scaled, in the order they are shown."""
+    metrics, capacity = _metrics(state), _capacity(state)
+    return (
+        _ready(metrics),
+        Condition("Accepted", Status.TRUE, Reason.ACCEPTED, "the spec is valid and its target exists"),
+        metrics,
+        capacity,
+        _limited(limits),
+        _paused(state),
+        Condition("Conflict", Status.FALSE, Reason.NO_CONFLICT, "nobody else writes the target's replicas"),
+        Condition("Stalled", Status.FALSE, Reason.ACCEPTED, "nothing waits for a person"),
+    )
+
+
+CONFLICTS = frozenset({Reason.FOREIGN_AUTOSCALER, Reason.FOREIGN_WRITER, Reason.TARGET_CONFLICT})
+
+
+def refused_conditions(reason: Reason, message: str) -> tuple[Condition, ...]:
+    """All conditions of a serving that must not be scaled at all; what is not looked at is Unknown."""
+    conflict = reason in CONFLICTS
+    accepted = Status.TRUE if conflict else Status.FALSE
+    accepted_reason = Reason.ACCEPTED if conflict else reason
+    unknown = [
+        Condition(name, Status.UNKNOWN, Reason.NOT_OBSERVED, "not looked at while nothing is scaled")
+        for name in ("MetricsAvailable", "CapacityAvailable", "ScalingLimited", "Paused")
+    ]
+    return (
+        Condition("Ready", Status.FALSE, reason, message),
+        Condition("Accepted", accepted, accepted_reason, message),
+        *unknown,
+        Condition("Conflict", Status.TRUE if conflict else Status.FALSE, reason, message),
+        Condition("Stalled", Status.TRUE, reason, message),
+    )
+
+
+def _ready(metrics: Condition) -> Condition:
+    if metrics.status is Status.TRUE:
+        return Condition("Ready", Status.TRUE, Reason.SCALING, "metrics are readable and the intent is written")
+    return Condition("Ready", metrics.status, metrics.reason, metrics.message)
+
+
+def _metrics(state: ServingState) -> Condition:
+    gap = missing_signal(state)
+    if gap is None:
+        return Condition("MetricsAvailable", Status.TRUE, Reason.METRICS_FRESH, "all signals needed are fresh")
+    name, missing = gap
+    target = state.target
+    if missing.reason is Reason.NO_SERIES and target is not None and target.ready == 0:
+        message = f"{name}: no replica is ready yet, so nothing is measured"
+        return Condition("MetricsAvailable", Status.UNKNOWN, Reason.NO_SERIES, message)
+    return Condition("MetricsAvailable", Status.FALSE, missing.reason, f"{name}: {missing.message}")
+
+
+def _capacity(state: ServingState) -> Condition:
+    known = [p for p in state.pools if p.free_replicas is not None]
+    if not known:
+        message = "no CapacityPool describes the nodes that this workload may run on"
+        if state.pools:
+            message = "the pods on the nodes could not be listed, so free accelerators are unknown"
+        return Condition("CapacityAvailable", Status.UNKNOWN, Reason.CAPACITY_UNKNOWN, message)
+    pending = 0 if state.target is None else max(state.target.wanted - state.target.ready, 0)
+    free = sum(p.free_replicas or 0 for p in known)
+    unplaced = state.unplaced_replicas
+    if unplaced > free:
+        message = f"{unplaced} of {pending} pending replicas have no accelerator; {free} fit"
+        return Condition("CapacityAvailable", Status.FALSE, Reason.CAPACITY_SHORT, message)
+    return Condition("CapacityAvailable", Status.TRUE, Reason.CAPACITY_AVAILABLE, "every wanted replica has its place")
+
+
+def _limited(limits: tuple[Limit, ...]) -> Condition:
+    lasting = [entry for entry in limits if entry.reason not in HELD]
+    if not lasting:
+        return Condition("ScalingLimited", Status.FALSE, Reason.NOT_LIMITED, "no bound holds the wanted number")
+    return Condition("ScalingLimited", Status.TRUE, lasting[-1].reason, lasting[-1].message)
+
+
+def _paused(state: ServingState) -> Condition:
+    pause = state.pause
+    if pause.scale_in or pause.scale_out or pause.replicas is not None:
+        return Condition("Paused", Status.TRUE, Reason.PAUSED, pause.why)
+    return Condition("Paused", Status.FALSE, Reason.NOT_PAUSED, "no pause annotation is set")

@@ -1,0 +1,64 @@
+"""What the decision remembers of a serving between ticks; passed in and handed back, never mutated.
+
+All of it is either kept in status or can be learned again from Prometheus; a fresh memory is always safe.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaModel:
+    """The learned law of one replica: inter-token time over running sequences, `ITL = alpha + slope * B`.
+
+    planning.md 4.1 and planning-review.md (identifiability). `weight` and the five sums are the information behind
+    the fit, in replica samples with forgetting, seconds and sequences. `time_to_first_token_unloaded_seconds` is S
+    in `TTFT = S / (1 - rho)`; `saturated_running` is how many sequences ran where requests had to wait;
+    `load_factor` (0..1] is what experience took off the capacity, `load_factor_time` when it last did.
+    """
+
+    weight: float = 0.0
+    sum_running: float = 0.0
+    sum_latency: float = 0.0
+    sum_running_squared: float = 0.0
+    sum_running_latency: float = 0.0
+    sum_latency_squared: float = 0.0
+    time_to_first_token_unloaded_seconds: float | None = None
+    imbalance: float | None = None
+    tokens_per_request: float | None = None
+    saturated_running: float | None = None
+    load_factor: float = 1.0
+    load_factor_time: float = 0.0
+    updated_time: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A wanted number at a time, remembered for the scale-down window."""
+
+    time: float
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class RateSample:
+    """Offered requests per second at the time of its newest sample."""
+
+    time: float
+    rps: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServingMemory:
+    """Everything remembered of one serving.
+
+    `ready` and `ready_since` tell since when the same number of replicas has been ready; `breach_since` is the
+    sample time of the first reading that called for more replicas than are wanted.
+    """
+
+    model: ReplicaModel = field(default_factory=ReplicaModel)
+    wishes: tuple[Wish, ...] = ()
+    rates: tuple[RateSample, ...] = ()
+    ready: int | None = None
+    ready_since: float = 0.0
+    breach_since: float | None = None
+    metrics_missing_since: float | None = None

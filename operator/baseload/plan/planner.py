@@ -1,0 +1,157 @@
+"""`plan()`: from a snapshot to a decision for each serving. Where it is decided how many replicas."""
+
+from dataclasses import replace
+
+from baseload.api.reasons import Reason
+from baseload.plan.capacity import Capacity, capacity_of
+from baseload.plan.conditions import conditions_of, refused_conditions
+from baseload.plan.decision import Considered, Decision, Limit, Observed
+from baseload.plan.demand import look_back_seconds, remember
+from baseload.plan.guard import correct, guard
+from baseload.plan.limiters import Asked, limit, missing_signal
+from baseload.plan.memory import ServingMemory, Wish
+from baseload.plan.replica_model import learn
+from baseload.plan.signals import Missing, Signal, Value
+from baseload.plan.sizing import Size, SizingInput, size
+from baseload.plan.snapshot import LatencyTarget, Mode, ServingState, Snapshot, TargetState
+
+
+def plan(snapshot: Snapshot) -> tuple[Decision, ...]:
+    """Decide for each serving of the snapshot, in its order; pure, so the same snapshot gives the same answer."""
+    return tuple(decide(snapshot, state) for state in snapshot.servings)
+
+
+def decide(snapshot: Snapshot, state: ServingState) -> Decision:
+    """Decide for one serving: learn, size, guard, limit, explain."""
+    if state.refusal is not None or state.target is None:
+        return _refused(snapshot, state)
+    target = state.target
+    given = _sizing_input(snapshot, state, target)
+    memory = correct(given, snapshot.now)
+    given = replace(given, memory=memory, capacity=capacity_of(memory.model, state.spec))
+    wanted = guard(given, size(given), snapshot.now)
+    memory = _remember(memory, state, wanted, target, snapshot.now)
+    final, limits = limit(Asked(snapshot, state, target, memory), wanted.replicas)
+    if state.spec.mode is Mode.RECOMMEND and final != target.wanted:
+        limits = (*limits, Limit(Reason.RECOMMEND_ONLY, "spec.mode is Recommend", final, target.wanted))
+    return Decision(
+        key=state.key,
+        generation=state.generation,
+        time=snapshot.now,
+        current=target.wanted,
+        raw=wanted.replicas,
+        final=final,
+        write=state.spec.mode is Mode.ENFORCE and final != target.wanted,
+        reason=_reason(wanted, limits, final, target),
+        message=wanted.message,
+        observed=_observed(state),
+        limited_by=limits,
+        considered=_considered(state),
+        conditions=conditions_of(state, limits),
+        memory=memory,
+        capacity_rps_per_replica=given.capacity.rps_at(max(final, 1)) if given.capacity else None,
+        start_up_seconds=state.start_up_seconds,
+        breach_since=memory.breach_since if final > target.wanted else None,
+    )
+
+
+def _sizing_input(snapshot: Snapshot, state: ServingState, target: TargetState) -> SizingInput:
+    lead = state.start_up_seconds + snapshot.tick_seconds + snapshot.signal_lag_seconds
+    memory = state.memory
+    model = learn(memory.model, state.signals, snapshot.now, snapshot.learning_window_seconds)
+    rates = remember(memory.rates, state.signals.offered_rps, look_back_seconds(lead))
+    since = memory.ready_since if memory.ready == target.ready else snapshot.now
+    memory = replace(memory, model=model, rates=rates, ready=target.ready, ready_since=since)
+    capacity: Capacity | None = capacity_of(model, state.spec)
+    return SizingInput(state=state, target=target, memory=memory, capacity=capacity, lead_seconds=lead)
+
+
+def _remember(
+    memory: ServingMemory, state: ServingState, wanted: Size, target: TargetState, now: float
+) -> ServingMemory:
+    """Keep the wish for the scale-down window and the time since when more replicas have been called for."""
+    gap = missing_signal(state)
+    missing_since = None if gap is None else memory.metrics_missing_since or now
+    wish = Wish(now, wanted.replicas)
+    # Only wishes that nothing later outbids can be a future maximum: a short, falling sequence.
+    horizon = now - state.spec.stabilization_seconds
+    kept = tuple(w for w in memory.wishes if w.time >= horizon and w.time < now and w.replicas > wish.replicas)
+    breach = None
+    if min(wanted.replicas, state.spec.max_replicas) > target.wanted:
+        breach = memory.breach_since or _sample_time(state, now)
+    return replace(memory, wishes=(*kept, wish), breach_since=breach, metrics_missing_since=missing_since)
+
+
+def _sample_time(state: ServingState, now: float) -> float:
+    times = [s.time for s in (state.signals.offered_rps, state.signals.running) if isinstance(s, Value)]
+    return max(times, default=now)
+
+
+def _reason(wanted: Size, limits: tuple[Limit, ...], final: int, target: TargetState) -> Reason:
+    """The sizing's reason, unless a limiter had the last word over whether the number moves."""
+    moves = final != target.wanted
+    if limits and not moves and wanted.replicas != target.wanted:
+        return limits[-1].reason
+    if limits and moves and wanted.replicas == target.wanted:
+        return limits[-1].reason
+    return wanted.reason
+
+
+def _observed(state: ServingState) -> tuple[Observed, ...]:
+    signals, spec = state.signals, state.spec
+    first, between = spec.time_to_first_token, spec.inter_token_latency
+    return (
+        _seen("OfferedRate", "requests/s", signals.offered_rps, None),
+        _seen("Running", "sequences", signals.running, None),
+        _seen("Waiting", "requests", signals.waiting, None),
+        *_share("TimeToFirstTokenAttainment", signals.time_to_first_token_attainment, first),
+        *_share("InterTokenAttainment", signals.inter_token_attainment, between),
+    )
+
+
+def _share(name: str, signal: Signal, target: LatencyTarget | None) -> tuple[Observed, ...]:
+    return () if target is None else (_seen(name, "share", signal, target.attainment),)
+
+
+def _seen(name: str, unit: str, signal: Signal, target: float | None) -> Observed:
+    if isinstance(signal, Missing):
+        return Observed(name, unit, None, target, None, signal.reason)
+    if isinstance(signal, Value):
+        return Observed(name, unit, signal.value, target, signal.time)
+    # No traffic means a rate of nothing, but no share of nothing.
+    return Observed(name, unit, None if unit == "share" else 0.0, target, signal.time)
+
+
+def _considered(state: ServingState) -> tuple[Considered, ...]:
+    rows = []
+    for pool in state.pools[:8]:
+        if pool.free_replicas is None:
+            message = "free accelerators are unknown: nodes or pods were not listed"
+        else:
+            message = f"{pool.free_replicas} more replicas fit on {pool.nodes} nodes with {pool.total_accelerators}"
+            message += f" x {pool.accelerator}"
+        rows.append(Considered(pool.name, bool(pool.free_replicas), message))
+    return tuple(rows)
+
+
+def _refused(snapshot: Snapshot, state: ServingState) -> Decision:
+    refusal = state.refusal
+    reason = refusal.reason if refusal else Reason.TARGET_NOT_FOUND
+    message = refusal.message if refusal else "`spec.targetRef` names an object that does not exist"
+    current = state.target.wanted if state.target else 0
+    return Decision(
+        key=state.key,
+        generation=state.generation,
+        time=snapshot.now,
+        current=current,
+        raw=current,
+        final=current,
+        write=False,
+        reason=reason,
+        message=message,
+        observed=(),
+        limited_by=(),
+        considered=(),
+        conditions=refused_conditions(reason, message),
+        memory=state.memory,
+    )

@@ -1,0 +1,163 @@
+"""Learning how one replica slows down under load, without ever saturating it.
+
+The law is `ITL = alpha + slope * B` for B running sequences (planning.md 4.1). An autoscaler holds the request
+rate per replica nearly constant, so a fit on rates is not identified; running sequences fluctuate by themselves
+and are (planning-review.md, "Replica model: identifiability").
+"""
+
+from dataclasses import dataclass, replace
+from math import exp, sqrt
+
+from baseload.plan.memory import ReplicaModel
+from baseload.plan.signals import ReplicaSignals, ServingSignals, Value
+
+FORGETTING_SECONDS = 900.0
+"""Time after which a sample has lost two thirds of its weight: long enough to average, short enough to follow."""
+
+PRIOR_LOAD_SHARE = 0.35
+"""Share of the inter-token time that grows with load, assumed before the data can tell (middle of planning.md 4.2)."""
+
+PRIOR_SAMPLES = 4.0
+"""Weight of that assumption, in samples whose running sequences vary by half their mean."""
+
+LEAST_SAMPLES = 3.0
+"""Fewer effective samples than this are no model."""
+
+LOWER_BOUND_Z = 0.84
+"""One-sided 20 % bound of a normal estimate: capacity is sized on what is exceeded in four cases of five."""
+
+SMOOTHING_SECONDS = 60.0
+"""Time constant of the slowly changing numbers beside the fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """A fitted law: seconds at no load, seconds per running sequence, and the cautious versions of both.
+
+    The line runs through the mean of the samples; `slope_high_seconds` is the upper 20 % bound of the slope.
+    """
+
+    alpha_seconds: float
+    slope_seconds: float
+    slope_high_seconds: float
+    mean_running: float
+    mean_latency_seconds: float
+    samples: float
+
+    def running_at(self, latency_seconds: float) -> float:
+        """Sequences that may run at once, cautiously, while the inter-token time stays at `latency_seconds`."""
+        distance = latency_seconds - self.mean_latency_seconds
+        slope = self.slope_high_seconds if distance >= 0 else self.slope_seconds
+        return max(self.mean_running + distance / slope, 0.0)
+
+    def load_at(self, running: float) -> float:
+        """Load rho in 0..1 at `running` sequences: `rho = slope * B / (alpha + slope * B)`."""
+        work = self.slope_seconds * running
+        return work / (self.alpha_seconds + work)
+
+
+def fit(model: ReplicaModel) -> Law | None:
+    """Fit the law by weighted least squares with a prior on the slope; None while too little was seen."""
+    if model.weight < LEAST_SAMPLES or model.sum_running <= 0 or model.sum_latency <= 0:
+        return None
+    mean_running = model.sum_running / model.weight
+    mean_latency = model.sum_latency / model.weight
+    spread = max(model.sum_running_squared - model.weight * mean_running**2, 0.0)
+    cross = model.sum_running_latency - model.weight * mean_running * mean_latency
+    scale = max(mean_running, 1.0)
+    prior_slope = PRIOR_LOAD_SHARE * mean_latency / scale
+    prior_spread = PRIOR_SAMPLES * (0.5 * scale) ** 2
+    slope = (cross + prior_slope * prior_spread) / (spread + prior_spread)
+    # The load share can be neither nothing nor all of the time: both would make capacity infinite or zero.
+    slope = min(max(slope, 0.02 * mean_latency / scale), 0.98 * mean_latency / scale)
+    variance = _residual_variance(model, mean_running, mean_latency, slope)
+    slope_error = sqrt(variance / (spread + prior_spread))
+    return Law(
+        alpha_seconds=mean_latency - slope * mean_running if mean_running <= scale else mean_latency * 0.02,
+        slope_seconds=slope,
+        slope_high_seconds=slope + LOWER_BOUND_Z * slope_error,
+        mean_running=mean_running,
+        mean_latency_seconds=mean_latency,
+        samples=model.weight,
+    )
+
+
+def _residual_variance(model: ReplicaModel, mean_running: float, mean_latency: float, slope: float) -> float:
+    """Variance of the latency around the line, never below (2 % of the mean)^2: windows overlap and lie a little."""
+    total = model.sum_latency_squared - model.weight * mean_latency**2
+    cross = model.sum_running_latency - model.weight * mean_running * mean_latency
+    spread = model.sum_running_squared - model.weight * mean_running**2
+    residual = max(total - 2 * slope * cross + slope**2 * spread, 0.0)
+    return max(residual / max(model.weight - 2.0, 1.0), (0.02 * mean_latency) ** 2)
+
+
+def learn(model: ReplicaModel, signals: ServingSignals, now: float, window_seconds: float) -> ReplicaModel:
+    """Fold one tick's replica samples into the model; samples of overlapping windows count by their new part."""
+    elapsed = now - model.updated_time if model.updated_time else window_seconds
+    if elapsed <= 0:
+        return model
+    usable = [s for s in signals.replicas if s.inter_token_seconds and s.running >= 0.5]
+    weight = min(elapsed / window_seconds, 1.0)
+    learned = _forget(model, exp(-elapsed / FORGETTING_SECONDS))
+    for sample in usable:
+        learned = _add(learned, sample.running, sample.inter_token_seconds or 0.0, weight)
+    blend = 1.0 - exp(-elapsed / SMOOTHING_SECONDS)
+    learned = _learn_beside(learned, usable, signals, blend)
+    return replace(learned, updated_time=now)
+
+
+def _forget(model: ReplicaModel, keep: float) -> ReplicaModel:
+    """Fade the sums, but never below the information of a few samples: an idle night must not unlearn the model."""
+    if model.weight * keep < 4 * LEAST_SAMPLES:
+        return model
+    return replace(
+        model,
+        weight=model.weight * keep,
+        sum_running=model.sum_running * keep,
+        sum_latency=model.sum_latency * keep,
+        sum_running_squared=model.sum_running_squared * keep,
+        sum_running_latency=model.sum_running_latency * keep,
+        sum_latency_squared=model.sum_latency_squared * keep,
+    )
+
+
+def _add(model: ReplicaModel, running: float, latency: float, weight: float) -> ReplicaModel:
+    return replace(
+        model,
+        weight=model.weight + weight,
+        sum_running=model.sum_running + weight * running,
+        sum_latency=model.sum_latency + weight * latency,
+        sum_running_squared=model.sum_running_squared + weight * running**2,
+        sum_running_latency=model.sum_running_latency + weight * running * latency,
+        sum_latency_squared=model.sum_latency_squared + weight * latency**2,
+    )
+
+
+def _learn_beside(
+    model: ReplicaModel, usable: list[ReplicaSignals], signals: ServingSignals, blend: float
+) -> ReplicaModel:
+    """Follow tokens per request, the unloaded time to first token, imbalance between replicas and saturation."""
+    changes: dict[str, float | None] = {}
+    if isinstance(signals.output_tokens_per_request, Value):
+        changes["tokens_per_request"] = _follow(
+            model.tokens_per_request, signals.output_tokens_per_request.value, blend
+        )
+    law = fit(model)
+    waiting = signals.waiting.value if isinstance(signals.waiting, Value) else 0.0
+    first = [s for s in usable if s.time_to_first_token_seconds is not None]
+    if law and first and waiting < 1:
+        unloaded = sum((s.time_to_first_token_seconds or 0.0) * (1 - law.load_at(s.running)) for s in first)
+        changes["time_to_first_token_unloaded_seconds"] = _follow(
+            model.time_to_first_token_unloaded_seconds, unloaded / len(first), blend
+        )
+    if len(usable) >= 2:
+        mean = sum(s.running for s in usable) / len(usable)
+        variance = sum((s.running - mean) ** 2 for s in usable) / (len(usable) - 1)
+        changes["imbalance"] = _follow(model.imbalance, variance / max(mean, 1.0), blend)
+    if usable and waiting >= len(usable):
+        changes["saturated_running"] = sum(s.running for s in usable) / len(usable)
+    return replace(model, **changes)  # type: ignore[arg-type]
+
+
+def _follow(old: float | None, new: float, blend: float) -> float:
+    return new if old is None else old + blend * (new - old)

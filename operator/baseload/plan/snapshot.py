@@ -1,0 +1,138 @@
+"""The input of the decision: everything known at one instant, as frozen values.
+
+`plan()` sees nothing else. The observer builds it in the operator; tests build it by hand.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from baseload.api.reasons import Reason
+from baseload.plan.memory import ServingMemory
+from baseload.plan.signals import ServingSignals
+
+
+class Mode(StrEnum):
+    """Whether a decision is written to the target or only published."""
+
+    ENFORCE = "Enforce"
+    RECOMMEND = "Recommend"
+
+
+@dataclass(frozen=True, slots=True)
+class ServingKey:
+    """Namespace and name of a ModelServing."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyTarget:
+    """A latency that `attainment` (0..1) of requests must stay under, in seconds."""
+
+    seconds: float
+    attainment: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServingSpec:
+    """What the user asked for, in plan's units."""
+
+    time_to_first_token: LatencyTarget | None
+    inter_token_latency: LatencyTarget | None
+    min_replicas: int
+    max_replicas: int
+    stabilization_seconds: float = 300.0
+    max_step_percent: int = 50
+    mode: Mode = Mode.ENFORCE
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Which directions the pause annotations hold; `replicas` pins the number, `why` names the annotation."""
+
+    scale_in: bool = False
+    scale_out: bool = False
+    replicas: int | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """The workload a ModelServing scales, as last seen.
+
+    `wanted` is its spec.replicas, `ready` its ready replicas, `rolling_out` whether a rollout is in progress.
+    """
+
+    kind: str
+    name: str
+    uid: str
+    wanted: int
+    ready: int
+    rolling_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a serving must not be scaled at all: `reason` and a message that says what to do."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """One CapacityPool as far as a serving may use it.
+
+    `free_replicas` is how many more replicas of the serving fit on the free accelerators of its Ready nodes;
+    None means unknown (nodes or pods not listed recently), which is never zero.
+    """
+
+    name: str
+    accelerator: str
+    nodes: int
+    total_accelerators: int
+    free_replicas: int | None
+    cost_per_replica_hour: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServingState:
+    """One serving at the instant of the snapshot: the spec, the target, its signals and what was learned.
+
+    `unplaced_replicas` counts its pods that no node has taken yet; `start_up_seconds` is pod bound to Ready.
+    """
+
+    key: ServingKey
+    generation: int
+    spec: ServingSpec
+    target: TargetState | None
+    signals: ServingSignals
+    memory: ServingMemory
+    pause: Pause = Pause()
+    refusal: Refusal | None = None
+    pools: tuple[PoolState, ...] = ()
+    start_up_seconds: float = 120.0
+    unplaced_replicas: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything `plan()` may look at: the time (Unix seconds) and the servings.
+
+    `warm_since` is when this operator began to watch (start or takeover): nothing goes down before a serving's
+    scale-down window has passed since. `world_time` is when the cluster state was last known to be current.
+    `signal_lag_seconds` is how far a rate lags behind the world (half its window plus a scrape);
+    `learning_window_seconds` is what one ReplicaSignals averages over.
+    """
+
+    now: float
+    warm_since: float
+    world_time: float
+    tick_seconds: float = 5.0
+    signal_lag_seconds: float = 0.0
+    learning_window_seconds: float = 15.0
+    servings: tuple[ServingState, ...] = field(default=())

@@ -1,0 +1,127 @@
+"""The replica model, the capacity it implies and the expected demand, against known truths."""
+
+from random import Random
+
+import pytest
+import worlds
+
+from baseload.plan.capacity import capacity_of, replicas_for_rate, replicas_for_running
+from baseload.plan.demand import expected, remember
+from baseload.plan.memory import RateSample, ReplicaModel
+from baseload.plan.replica_model import fit, learn
+from baseload.plan.signals import NoTraffic, ServingSignals, Value
+from baseload.plan.snapshot import LatencyTarget
+
+
+def train(model: ReplicaModel, running: list[float], noise: float = 0.02) -> ReplicaModel:
+    """Feed one replica sample per 15 s window of the law ITL = 22 ms + 0.5 ms * B with relative noise."""
+    random = Random(7)
+    now = worlds.NOW
+    for value in running:
+        now += 15.0
+        latency = (worlds.ALPHA_SECONDS + worlds.SLOPE_SECONDS * value) * (1 + random.gauss(0, noise))
+        signals = worlds.signals(replicas=(worlds.replica(value, latency),))
+        model = learn(model, signals, now, 15.0)
+    return model
+
+
+def test_the_law_is_found_from_fluctuating_concurrency() -> None:
+    """Forty windows around half load give the unloaded time and the slope within a tenth."""
+    random = Random(3)
+    model = train(ReplicaModel(), [max(random.gauss(18, 5), 1) for _ in range(40)])
+    law = fit(model)
+    assert law is not None
+    assert law.alpha_seconds == pytest.approx(worlds.ALPHA_SECONDS, rel=0.1)
+    assert law.slope_seconds == pytest.approx(worlds.SLOPE_SECONDS, rel=0.25)
+
+
+def test_the_limit_is_cautious_while_little_is_known() -> None:
+    """With few samples the running limit is below the truth of 56 and comes closer as they add up."""
+    random = Random(3)
+    values = [max(random.gauss(18, 5), 1) for _ in range(60)]
+    early, late = fit(train(ReplicaModel(), values[:4])), fit(train(ReplicaModel(), values))
+    assert early is not None
+    assert late is not None
+    assert early.running_at(0.05) <= 58
+    assert late.running_at(0.05) == pytest.approx(56, rel=0.15)
+
+
+def test_too_few_samples_are_no_model() -> None:
+    """One window is not a model."""
+    assert fit(train(ReplicaModel(), [10.0])) is None
+
+
+def test_an_idle_night_does_not_unlearn_the_model() -> None:
+    """Hours without samples leave enough information for a law."""
+    model = train(ReplicaModel(), [10.0, 15.0, 20.0, 25.0] * 5)
+    for hour in range(1, 13):
+        model = learn(model, ServingSignals(), worlds.NOW + 3600.0 * hour, 15.0)
+    assert fit(model) is not None
+
+
+def test_a_tighter_objective_means_less_capacity() -> None:
+    """Halving the allowed inter-token time over alpha lowers what a replica may carry."""
+    model = worlds.learned_model()
+    wide = capacity_of(model, worlds.spec())
+    tight = capacity_of(model, worlds.spec(inter_token_latency=LatencyTarget(0.03, 0.95)))
+    assert wide is not None
+    assert tight is not None
+    assert (tight.rps_at(4) or 0) < (wide.rps_at(4) or 0)
+
+
+def test_more_replicas_share_bursts() -> None:
+    """Per replica a larger fleet may carry more: square-root staffing."""
+    capacity = capacity_of(worlds.learned_model(), worlds.spec())
+    assert capacity is not None
+    assert capacity.running_at(16) > capacity.running_at(1)
+
+
+def test_an_unreachable_objective_still_gives_a_number() -> None:
+    """An objective below the unloaded time asks for the most allowed and does not divide by zero."""
+    spec = worlds.spec(inter_token_latency=LatencyTarget(0.001, 0.95))
+    capacity = capacity_of(worlds.learned_model(), spec)
+    assert capacity is not None
+    assert replicas_for_rate(capacity, 10.0, 16) == 16
+
+
+@pytest.mark.parametrize("rps", [0.1, 3.0, 17.0, 60.0])
+def test_the_least_sufficient_number_is_found(rps: float) -> None:
+    """The number found carries the rate and one less does not."""
+    capacity = capacity_of(worlds.learned_model(), worlds.spec())
+    assert capacity is not None
+    count = replicas_for_rate(capacity, rps, 100)
+    assert count * (capacity.rps_at(count) or 0) >= rps
+    assert count == 1 or (count - 1) * (capacity.rps_at(count - 1) or 0) < rps
+
+
+def test_running_sequences_are_spread_over_enough_replicas() -> None:
+    """A hundred sequences need the replicas that hold them."""
+    capacity = capacity_of(worlds.learned_model(), worlds.spec())
+    assert capacity is not None
+    count = replicas_for_running(capacity, 100.0, 100)
+    assert count * capacity.running_at(count) >= 100.0
+
+
+def test_saturation_seen_bounds_the_sequences_of_a_replica() -> None:
+    """Where requests had to wait with eight running, eight is the limit whatever the line says."""
+    capacity = capacity_of(worlds.learned_model(saturated_running=8.0), worlds.spec())
+    assert capacity is not None
+    assert capacity.running_limit == 8.0
+
+
+def test_a_steady_ramp_is_continued_and_noise_is_not() -> None:
+    """A straight rise counts in full, jitter around a level hardly at all."""
+    ramp = tuple(RateSample(worlds.NOW - 60 + 3 * i, 10.0 + 0.3 * i) for i in range(21))
+    noisy = tuple(RateSample(worlds.NOW - 60 + 3 * i, 16.0 + (-1) ** i) for i in range(21))
+    assert expected(ramp, Value(16.0, worlds.NOW), 30.0).ahead_rps == pytest.approx(19.0, rel=0.02)
+    assert expected(noisy, Value(17.0, worlds.NOW), 30.0).ahead_rps < 18.5
+
+
+def test_rates_are_kept_for_the_window_and_few() -> None:
+    """A long watch keeps a bounded number of samples, all inside the window; gaps add nothing."""
+    rates: tuple[RateSample, ...] = ()
+    for second in range(2000):
+        rates = remember(rates, Value(5.0, worlds.NOW + second), 300.0)
+    assert len(rates) <= 26
+    assert rates[0].time >= worlds.NOW + 1999 - 300.0
+    assert remember(rates, NoTraffic(worlds.NOW + 3000), 300.0) == rates
