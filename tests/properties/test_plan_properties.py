@@ -1,6 +1,7 @@
 """What must hold for every input of `plan()`."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import worlds
 from hypothesis import given, settings
@@ -34,9 +35,9 @@ any_signals = st.builds(
     output_tokens_per_request=values(2000.0),
     time_to_first_token_attainment=values(1.0),
     inter_token_attainment=values(1.0),
-    replicas=st.lists(
-        st.builds(worlds.replica, st.floats(0, 200), st.none() | st.floats(1e-4, 1.0)), max_size=5
-    ).map(tuple),
+    replicas=st.lists(st.builds(worlds.replica, st.floats(0, 200), st.none() | st.floats(1e-4, 1.0)), max_size=5).map(
+        tuple
+    ),
 )
 
 
@@ -100,9 +101,7 @@ def test_planning_twice_is_planning_once(state: ServingState) -> None:
     assert target is not None
     if first.final != first.current and first.final > first.current:
         applied = replace(target, wanted=first.final)
-        state = replace(
-            state, target=applied, memory=first.memory, spec=replace(state.spec, mode=Mode.ENFORCE)
-        )
+        state = replace(state, target=applied, memory=first.memory, spec=replace(state.spec, mode=Mode.ENFORCE))
         assert decide(state).final <= first.final
 
 
@@ -127,9 +126,7 @@ def test_demand_inside_the_band_does_not_flap(rps: float, noise: list[float]) ->
         target = state.target
         assert target is not None
         signals = worlds.signals(rps, running=rps * 6)
-        signals = replace(
-            signals, offered_rps=Value(rps * factor, now - 1), running=Value(rps * 6, now - 1)
-        )
+        signals = replace(signals, offered_rps=Value(rps * factor, now - 1), running=Value(rps * 6, now - 1))
         (decision,) = plan(worlds.snapshot(replace(state, signals=signals), now=now, world_time=now))
         numbers.append(decision.final)
         state = replace(
@@ -137,8 +134,8 @@ def test_demand_inside_the_band_does_not_flap(rps: float, noise: list[float]) ->
             memory=decision.memory,
             target=replace(target, wanted=decision.final, ready=decision.final),
         )
-    falls = sum(b < a for a, b in zip(numbers, numbers[1:], strict=False))
-    rises = sum(b > a for a, b in zip(numbers, numbers[1:], strict=False))
+    falls = sum(b < a for a, b in pairwise(numbers))
+    rises = sum(b > a for a, b in pairwise(numbers))
     assert falls + rises <= 2
     assert not (falls and rises)
 

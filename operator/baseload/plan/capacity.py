@@ -63,9 +63,10 @@ def capacity_of(model: ReplicaModel, spec: ServingSpec) -> Capacity | None:
     law = fit(model)
     if law is None:
         return None
-    limit = inf
+    limit, z = inf, NormalDist().inv_cdf(strictest_attainment(spec))
     if spec.inter_token_latency is not None:
-        limit = law.running_at(spec.inter_token_latency.seconds)
+        # Not the mean request must keep the objective but the slow one, so what scatters around the line counts.
+        limit = law.running_at(spec.inter_token_latency.seconds - z * law.residual_seconds)
     if model.saturated_running is not None:
         limit = min(limit, max(model.saturated_running, 1.0))
     work = None if model.tokens_per_request is None else law.slope_seconds * model.tokens_per_request
@@ -74,7 +75,7 @@ def capacity_of(model: ReplicaModel, spec: ServingSpec) -> Capacity | None:
         running_limit=max(limit, 0.5),
         load_limit=_first_token_load(model, spec.time_to_first_token),
         work_seconds=work,
-        z=NormalDist().inv_cdf(strictest_attainment(spec)),
+        z=z,
         imbalance=IMBALANCE_PRIOR if model.imbalance is None else model.imbalance,
         load_factor=model.load_factor,
     )

@@ -9,6 +9,12 @@ from baseload.plan.signals import Signal, Value
 LEAST_WINDOW_SECONDS = 20.0
 """Shorter looks back see only noise."""
 
+LEAST_POINTS = 4
+"""Fewer samples are no line."""
+
+LEAST_SPAN_SHARE = 0.7
+"""Share of the look back that the samples must cover."""
+
 MOST_SAMPLES = 24
 """Samples kept in memory, however long the look back is."""
 
@@ -42,29 +48,43 @@ def look_back_seconds(lead_seconds: float) -> float:
 def expected(rates: tuple[RateSample, ...], offered: Value, lead_seconds: float) -> Demand:
     """The rate `lead_seconds` after the newest sample on a straight line, never below the rate now.
 
-    Only the part of the slope that stands out of its own standard error counts, so noise is not a trend.
+    Only the part of the slope that stands out of chance counts, so noise is not a trend; and only when the line is
+    long enough not to mistake the first seconds of traffic for a ramp.
     """
-    level, slope, error = _line(rates, offered)
-    now = max(level, 0.0)
-    rise = max(slope - error, 0.0) * lead_seconds
-    # A line fitted to a few seconds must not promise more than twice what was ever seen.
-    most = 2.0 * max([offered.value, *(r.rps for r in rates)])
+    look_back = look_back_seconds(lead_seconds)
+    if len(rates) < LEAST_POINTS or rates[-1].time - rates[0].time < LEAST_SPAN_SHARE * look_back:
+        return Demand(now_rps=offered.value, ahead_rps=offered.value, lead_seconds=lead_seconds)
+    line = _line(rates)
+    # The line smooths noise; a jump that it cannot follow yet counts as it is, up to what chance explains.
+    now = max(line.level, min(offered.value, line.level + 2 * line.residual), 0.0)
+    rise = max(line.slope - _slope_error(now, rates[-1].time - rates[0].time), 0.0) * lead_seconds
+    # A line fitted to a short past must not promise more than twice what was ever seen.
+    most = 2.0 * max(offered.value, *(r.rps for r in rates))
     return Demand(now_rps=now, ahead_rps=min(now + rise, max(most, now)), lead_seconds=lead_seconds)
 
 
-def _line(rates: tuple[RateSample, ...], offered: Value) -> tuple[float, float, float]:
-    """Least squares through the samples: level at the newest one, slope per second and its standard error."""
+@dataclass(frozen=True, slots=True)
+class _Line:
+    level: float
+    slope: float
+    residual: float
+
+
+def _slope_error(rps: float, span_seconds: float) -> float:
+    """Standard error of the slope of a Poisson rate over a span: `sqrt(12 rps / span^3)` by least squares.
+
+    The samples are windows that overlap, so their own scatter would look far too small.
+    """
+    return sqrt(12.0 * max(rps, 0.1) / span_seconds**3)
+
+
+def _line(rates: tuple[RateSample, ...]) -> _Line:
+    """Least squares through the samples: level at the newest one, slope per second, standard deviation around it."""
     count = len(rates)
-    if count < 4:
-        return offered.value, 0.0, 0.0
     mean_time = sum(r.time for r in rates) / count
     mean_rate = sum(r.rps for r in rates) / count
     spread = sum((r.time - mean_time) ** 2 for r in rates)
-    if spread <= 0:
-        return offered.value, 0.0, 0.0
     slope = sum((r.time - mean_time) * (r.rps - mean_rate) for r in rates) / spread
     residual = sum((r.rps - mean_rate - slope * (r.time - mean_time)) ** 2 for r in rates)
-    error = sqrt(residual / (count - 2) / spread)
     level = mean_rate + slope * (rates[-1].time - mean_time)
-    # The line smooths noise; a jump that it cannot follow yet counts as it is.
-    return max(level, min(offered.value, level + 2 * sqrt(residual / (count - 2)))), slope, error
+    return _Line(level, slope, sqrt(residual / (count - 2)))

@@ -78,7 +78,9 @@ def _alarm(given: SizingInput) -> tuple[Reason, str] | None:
         message = f"{breach.share:.1%} of requests inside {breach.name}, {breach.target:.1%} asked for"
         return Reason.OBJECTIVE_MISSED, message
     if given.capacity is not None and _per_replica(given) > given.capacity.running_limit:
-        message = f"{_per_replica(given):.1f} sequences run on a replica, {given.capacity.running_limit:.1f} are too many"
+        message = (
+            f"{_per_replica(given):.1f} sequences run on a replica, {given.capacity.running_limit:.1f} are too many"
+        )
         return Reason.OBJECTIVE_AT_RISK, message
     return None
 

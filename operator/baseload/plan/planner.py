@@ -58,9 +58,11 @@ def decide(snapshot: Snapshot, state: ServingState) -> Decision:
 def _sizing_input(snapshot: Snapshot, state: ServingState, target: TargetState) -> SizingInput:
     lead = state.start_up_seconds + snapshot.tick_seconds + snapshot.signal_lag_seconds
     memory = state.memory
-    model = learn(memory.model, state.signals, snapshot.now, snapshot.learning_window_seconds)
-    rates = remember(memory.rates, state.signals.offered_rps, look_back_seconds(lead))
     since = memory.ready_since if memory.ready == target.ready else snapshot.now
+    window = snapshot.learning_window_seconds
+    settled = snapshot.now - since >= 2 * window
+    model = learn(memory.model, state.signals, snapshot.now, window, settled=settled)
+    rates = remember(memory.rates, state.signals.offered_rps, look_back_seconds(lead))
     memory = replace(memory, model=model, rates=rates, ready=target.ready, ready_since=since)
     capacity: Capacity | None = capacity_of(model, state.spec)
     return SizingInput(state=state, target=target, memory=memory, capacity=capacity, lead_seconds=lead)

@@ -20,11 +20,17 @@ PRIOR_LOAD_SHARE = 0.35
 PRIOR_SAMPLES = 4.0
 """Weight of that assumption, in samples whose running sequences vary by half their mean."""
 
-LEAST_SAMPLES = 3.0
+LEAST_SAMPLES = 1.0
 """Fewer effective samples than this are no model."""
 
 LOWER_BOUND_Z = 0.84
 """One-sided 20 % bound of a normal estimate: capacity is sized on what is exceeded in four cases of five."""
+
+QUEUE_SHARE = 0.25
+"""A queue this long beside the running sequences is one of a full engine, not of requests being admitted."""
+
+WORST_IMBALANCE = 4.0
+"""Variance over mean between replicas beyond which it is an incident, not a property of the router."""
 
 SMOOTHING_SECONDS = 60.0
 """Time constant of the slowly changing numbers beside the fit."""
@@ -34,7 +40,8 @@ SMOOTHING_SECONDS = 60.0
 class Law:
     """A fitted law: seconds at no load, seconds per running sequence, and the cautious versions of both.
 
-    The line runs through the mean of the samples; `slope_high_seconds` is the upper 20 % bound of the slope.
+    The line runs through the mean of the samples; `slope_high_seconds` is the upper 20 % bound of the slope and
+    `residual_seconds` the standard deviation of a window's mean around the line.
     """
 
     alpha_seconds: float
@@ -42,6 +49,7 @@ class Law:
     slope_high_seconds: float
     mean_running: float
     mean_latency_seconds: float
+    residual_seconds: float
     samples: float
 
     def running_at(self, latency_seconds: float) -> float:
@@ -78,6 +86,7 @@ def fit(model: ReplicaModel) -> Law | None:
         slope_high_seconds=slope + LOWER_BOUND_Z * slope_error,
         mean_running=mean_running,
         mean_latency_seconds=mean_latency,
+        residual_seconds=sqrt(variance),
         samples=model.weight,
     )
 
@@ -91,8 +100,13 @@ def _residual_variance(model: ReplicaModel, mean_running: float, mean_latency: f
     return max(residual / max(model.weight - 2.0, 1.0), (0.02 * mean_latency) ** 2)
 
 
-def learn(model: ReplicaModel, signals: ServingSignals, now: float, window_seconds: float) -> ReplicaModel:
-    """Fold one tick's replica samples into the model; samples of overlapping windows count by their new part."""
+def learn(
+    model: ReplicaModel, signals: ServingSignals, now: float, window_seconds: float, *, settled: bool = True
+) -> ReplicaModel:
+    """Fold one tick's replica samples into the model; samples of overlapping windows count by their new part.
+
+    `settled` says that the same replicas have been ready for long enough to be compared with each other.
+    """
     elapsed = now - model.updated_time if model.updated_time else window_seconds
     if elapsed <= 0:
         return model
@@ -102,7 +116,7 @@ def learn(model: ReplicaModel, signals: ServingSignals, now: float, window_secon
     for sample in usable:
         learned = _add(learned, sample.running, sample.inter_token_seconds or 0.0, weight)
     blend = 1.0 - exp(-elapsed / SMOOTHING_SECONDS)
-    learned = _learn_beside(learned, usable, signals, blend)
+    learned = _learn_beside(learned, usable, signals, blend, settled=settled)
     return replace(learned, updated_time=now)
 
 
@@ -134,7 +148,7 @@ def _add(model: ReplicaModel, running: float, latency: float, weight: float) -> 
 
 
 def _learn_beside(
-    model: ReplicaModel, usable: list[ReplicaSignals], signals: ServingSignals, blend: float
+    model: ReplicaModel, usable: list[ReplicaSignals], signals: ServingSignals, blend: float, *, settled: bool
 ) -> ReplicaModel:
     """Follow tokens per request, the unloaded time to first token, imbalance between replicas and saturation."""
     changes: dict[str, float | None] = {}
@@ -150,13 +164,22 @@ def _learn_beside(
         changes["time_to_first_token_unloaded_seconds"] = _follow(
             model.time_to_first_token_unloaded_seconds, unloaded / len(first), blend
         )
-    if len(usable) >= 2:
+    if settled and len(usable) >= 2:
         mean = sum(s.running for s in usable) / len(usable)
         variance = sum((s.running - mean) ** 2 for s in usable) / (len(usable) - 1)
-        changes["imbalance"] = _follow(model.imbalance, variance / max(mean, 1.0), blend)
-    if usable and waiting >= len(usable):
-        changes["saturated_running"] = sum(s.running for s in usable) / len(usable)
+        measured = min(variance / max(mean, 1.0), WORST_IMBALANCE)
+        changes["imbalance"] = _follow(model.imbalance, measured, blend)
+    changes["saturated_running"] = _saturated(model.saturated_running, usable, waiting, blend)
     return replace(model, **changes)  # type: ignore[arg-type]
+
+
+def _saturated(old: float | None, usable: list[ReplicaSignals], waiting: float, blend: float) -> float | None:
+    """Sequences that run where many requests have to wait: the engine's own limit, seen and not configured."""
+    running = sum(s.running for s in usable)
+    if not usable or waiting < QUEUE_SHARE * running:
+        return old
+    most = max(s.running for s in usable)
+    return most if old is None else max(most, _follow(old, most, blend))
 
 
 def _follow(old: float | None, new: float, blend: float) -> float:

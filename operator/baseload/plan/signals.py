@@ -57,8 +57,8 @@ class ServingSignals:
     """What Prometheus says of one workload; units in the names, shares in 0..1.
 
     `offered_rps` is arrivals per second: completions plus the growth of what is running and waiting, so that it
-    does not flatten at saturation. `time_to_first_token_attainment` and `inter_token_attainment` are the shares of
-    requests and of tokens inside the objective over the last minute or so.
+    does not flatten at saturation. The two attainments are shares of requests over the last half minute or so: first
+    token inside its objective, mean inter-token time of the request inside its objective.
     """
 
     offered_rps: Signal = NOT_OBSERVED

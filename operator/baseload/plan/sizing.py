@@ -126,11 +126,13 @@ def by_running(given: SizingInput) -> Size | None:
 
 
 def by_queue(given: SizingInput) -> Size | None:
-    """Nothing is known of the replica yet: one more while requests wait and all wanted replicas are ready."""
-    if isinstance(given.signals.running, Missing):
+    """Nothing is known of the replica yet: grow by the share that waits, at most twofold, when all are ready."""
+    running = given.signals.running
+    if isinstance(running, Missing):
         return None
     current, waiting = given.target.wanted, number(given.signals.waiting)
-    wanted = current + 1 if waiting >= 1 and given.target.ready >= current else current
+    share = min(waiting / max(number(running), 1.0), 1.0)
+    wanted = current + ceil(current * share) if waiting >= 1 and given.target.ready >= current else current
     message = f"capacity of a replica is not known yet; {waiting:.0f} requests wait"
     return Size(wanted, Reason.MODEL_UNKNOWN, message)
 
