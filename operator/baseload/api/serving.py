@@ -1,0 +1,139 @@
+"""ModelServing: what a tenant asks for. Small on purpose: nothing of the admin's, no PodSpec, enums for free text."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from baseload.api.base import ApiModel, ObjectName, rule, rules
+from baseload.api.status import ModelServingStatus
+
+
+class TargetRef(ApiModel):
+    """The workload whose replicas are scaled; it stays the user's own and is never copied."""
+
+    api_version: Annotated[str, Field(min_length=1, max_length=64, pattern="^([a-z0-9.-]+/)?v[a-z0-9]+$")]
+    """API group and version of the workload, for example apps/v1."""
+    kind: Annotated[str, Field(min_length=1, max_length=63, pattern="^[A-Z][A-Za-z0-9]*$")]
+    """Kind of the workload, for example Deployment or StatefulSet."""
+    name: ObjectName
+    """Name of the workload, in the namespace of this object."""
+
+
+class LatencyObjective(ApiModel):
+    """A latency and the share of requests that must stay under it."""
+
+    target_milliseconds: Annotated[int, Field(ge=1, le=600_000)]
+    """The latency in milliseconds that requests must stay under."""
+    attainment_percent: Annotated[int, Field(ge=50, le=99)] = 95
+    """Share of requests in percent that must stay under the target; 95 when not set."""
+
+
+class Objective(ApiModel):
+    """The latency objective; a request is inside it when it keeps every part that is set."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "has(self.timeToFirstToken) || has(self.interTokenLatency)",
+                "'`objective` is empty: set `timeToFirstToken`, `interTokenLatency` or both'",
+            ),
+            rule(
+                "!has(self.timeToFirstToken) || !has(self.interTokenLatency) ||"
+                " self.timeToFirstToken.targetMilliseconds >= self.interTokenLatency.targetMilliseconds",
+                "'`timeToFirstToken.targetMilliseconds` is %d and must not be less than"
+                " `interTokenLatency.targetMilliseconds`, which is %d; the two are likely swapped'"
+                ".format([self.timeToFirstToken.targetMilliseconds, self.interTokenLatency.targetMilliseconds])",
+            ),
+        )
+    )
+
+    time_to_first_token: LatencyObjective | None = None
+    """Time from the arrival of a request at the engine to its first token."""
+    inter_token_latency: LatencyObjective | None = None
+    """Mean time between the tokens of a request, its first token excluded."""
+
+
+class ReplicaBounds(ApiModel):
+    """Bounds of the replicas; Baseload never writes a number outside them."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "self.max >= self.min",
+                "'`replicas.max` is %d and must not be less than `replicas.min`, which is %d;"
+                " raise `max` or lower `min`'.format([self.max, self.min])",
+            )
+        )
+    )
+
+    min: Annotated[int, Field(ge=1, le=10_000)]
+    """Least replicas. At zero replicas no engine metric exists, so at least 1."""
+    max: Annotated[int, Field(ge=1, le=10_000)]
+    """Most replicas, whatever demand asks for."""
+
+
+class ScaleDown(ApiModel):
+    """How replicas are given back."""
+
+    stabilization_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300
+    """Going down takes the highest number wanted within this many seconds; 300 when not set."""
+    max_step_percent: Annotated[int, Field(ge=1, le=100)] = 50
+    """Most replicas in percent that one step may take away, rounded up, at least one; 50 when not set."""
+
+
+class Behavior(ApiModel):
+    """How fast numbers may change. Going up is never held back."""
+
+    scale_down: ScaleDown = ScaleDown()
+    """How replicas are given back."""
+
+
+class MetricsLossPolicy(StrEnum):
+    """What to do while signals are missing."""
+
+    HOLD = "Hold"
+
+
+class OnMetricsLoss(ApiModel):
+    """What to do while signals are missing; a missing signal is never read as zero."""
+
+    policy: MetricsLossPolicy = MetricsLossPolicy.HOLD
+    """Hold keeps the replicas that are there until the signals are back."""
+
+
+class ServingMode(StrEnum):
+    """Whether decisions are carried out."""
+
+    ENFORCE = "Enforce"
+    RECOMMEND = "Recommend"
+
+
+class ModelServingSpec(ApiModel):
+    """What is served, inside which objective and within which bounds."""
+
+    target_ref: TargetRef
+    """The workload whose replicas are scaled."""
+    objective: Objective
+    """The latency objective to keep."""
+    metrics_profile_name: Annotated[
+        str, Field(min_length=1, max_length=63, pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    ] = "vllm"
+    """Which metrics the engine exposes: vllm (when not set), llamacpp, or a profile that the admin added."""
+    replicas: ReplicaBounds
+    """Bounds of the replicas."""
+    behavior: Behavior = Behavior()
+    """How fast replicas may be given back."""
+    on_metrics_loss: OnMetricsLoss = OnMetricsLoss()
+    """What to do while signals are missing."""
+    mode: ServingMode = ServingMode.ENFORCE
+    """Enforce writes the replicas of the target; Recommend only publishes the number in the status."""
+
+
+class ModelServing(ApiModel):
+    """A served model that Baseload keeps inside its latency objective at the least cost."""
+
+    spec: ModelServingSpec
+    """What is served, inside which objective and within which bounds."""
+    status: ModelServingStatus | None = None
+    """What Baseload saw and decided, and why."""

@@ -1,0 +1,79 @@
+"""The admission policy: nobody makes the operator scale what he may not scale himself."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from baseload.errors import LabError
+from baseload.lab.kubectl import Kubectl
+
+ROOT = Path(__file__).parents[2]
+SERVING = (ROOT / "manifests/examples/modelserving.yaml").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def policy(cluster: Kubectl) -> Iterator[None]:
+    """Our CRDs and the policy, in force."""
+    cluster.apply(ROOT / "crds")
+    cluster("wait", "--for=condition=Established", "crd/modelservings.baseload.dev")
+    cluster.apply(ROOT / "manifests/policy.yaml")
+    yield
+    cluster("delete", "-f", str(ROOT / "manifests/policy.yaml"))
+
+
+@pytest.fixture
+def tenant(cluster: Kubectl, namespace: str) -> str:
+    """A user who may write ModelServings in the namespace and nothing else."""
+    name = f"tenant-{namespace}"
+    cluster(
+        "create",
+        "role",
+        name,
+        "-n",
+        namespace,
+        "--verb=create,update,patch,get",
+        "--resource=modelservings.baseload.dev",
+    )
+    cluster("create", "rolebinding", name, "-n", namespace, f"--role={name}", f"--user={name}")
+    return name
+
+
+def until_refused(cluster: Kubectl, namespace: str, user: str) -> str:
+    """Create as the user until the policy, which the server takes up within seconds, refuses; its words."""
+    for _ in range(100):
+        try:
+            cluster("create", "-n", namespace, "--as", user, "--dry-run=server", "-f", "-", stdin=SERVING)
+        except LabError as error:
+            return str(error)
+    return ""
+
+
+def test_a_tenant_cannot_scale_by_proxy(cluster: Kubectl, namespace: str, tenant: str) -> None:
+    """Without the right to update the target's scale the ModelServing is refused and the right is named."""
+    answer = until_refused(cluster, namespace, tenant)
+    assert "deployments/scale" in answer
+    assert tenant in answer
+    assert "'chat-8b'" in answer
+
+
+def test_who_may_scale_may_serve(cluster: Kubectl, namespace: str, tenant: str) -> None:
+    """With the right on the target's scale the same object is accepted, and retargeting is checked again."""
+    assert until_refused(cluster, namespace, tenant)
+    cluster(
+        *("create", "role", "scaler", "-n", namespace, "--verb=update"),
+        *("--resource=deployments.apps/scale", "--resource-name=chat-8b"),
+    )
+    cluster("create", "rolebinding", "scaler", "-n", namespace, "--role=scaler", f"--user={tenant}")
+    cluster("create", "-n", namespace, "--as", tenant, "-f", "-", stdin=SERVING)
+    other = yaml.safe_dump({"spec": {"targetRef": {"name": "not-mine"}}})
+    with pytest.raises(LabError, match="not-mine"):
+        cluster("patch", "-n", namespace, "--as", tenant, "msv/chat-8b", "--type=merge", "-p", other)
+    bounds = yaml.safe_dump({"spec": {"replicas": {"max": 3}}})
+    cluster("patch", "-n", namespace, "--as", tenant, "msv/chat-8b", "--type=merge", "-p", bounds)
+
+
+def test_an_admin_is_admitted(cluster: Kubectl, namespace: str) -> None:
+    """A cluster admin may serve anything."""
+    assert "created" in cluster("create", "-n", namespace, "--dry-run=server", "-f", "-", stdin=SERVING)
