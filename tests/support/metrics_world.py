@@ -1,4 +1,4 @@
-"""A small world of engines with known arrivals, exposed as vLLM metrics for a real Prometheus to scrape."""
+"""A small world of engines with known arrivals, exposed as the metrics of an engine for a real Prometheus to scrape."""
 
 import asyncio
 import time
@@ -29,6 +29,9 @@ class Engine:
     not_a_number: bool = False
     old_names: bool = False
     both_names: bool = False
+    token_histogram: bool = True
+    llamacpp: bool = False
+    seconds_before: float = 0.0
     completed: int = 0
     started: int = 0
     waiting: int = 0
@@ -55,17 +58,27 @@ class Engine:
 
     def exposition(self) -> str:
         """What /metrics answers."""
-        return "\n".join(self._lines()) + "\n"
+        lines = self._llamacpp_lines() if self.llamacpp else self._vllm_lines()
+        return "\n".join(lines) + "\n"
 
-    def _lines(self) -> Iterator[str]:
+    def _llamacpp_lines(self) -> Iterator[str]:
+        """As llama.cpp prints them, seconds with six digits."""
+        tokens = self.completed * TOKENS_PER_REQUEST
+        yield f"llamacpp:requests_processing {len(self.finish_times)}"
+        yield f"llamacpp:requests_deferred {self.waiting}"
+        yield f"llamacpp:tokens_predicted_total {tokens}"
+        yield f"llamacpp:tokens_predicted_seconds_total {self.seconds_before + tokens * self.itl_seconds:.6g}"
+
+    def _vllm_lines(self) -> Iterator[str]:
         running = "NaN" if self.not_a_number else str(len(self.finish_times))
         yield f"vllm:num_requests_running {running}"
         yield f"vllm:num_requests_waiting {self.waiting}"
         yield f'vllm:request_success_total{{finished_reason="stop"}} {self.completed}'
         yield 'vllm:request_success_total{finished_reason="length"} 0'
         yield f"vllm:generation_tokens_total {self.completed * TOKENS_PER_REQUEST}"
-        yield f"vllm:request_generation_tokens_sum {self.completed * TOKENS_PER_REQUEST}"
-        yield f"vllm:request_generation_tokens_count {self.completed}"
+        if self.token_histogram:
+            yield f"vllm:request_generation_tokens_sum {self.completed * TOKENS_PER_REQUEST}"
+            yield f"vllm:request_generation_tokens_count {self.completed}"
         yield f"vllm:{'gpu' if self.old_names else 'kv'}_cache_usage_perc 0.25"
         yield from self._histogram("time_to_first_token_seconds", TTFT_BOUNDARIES, self.ttft_seconds, self.started)
         old, new = "time_per_output_token_seconds", "inter_token_latency_seconds"

@@ -29,7 +29,7 @@ CONDITIONS: Final = (
         "none: capacity that is ordered must not block an installation",
         "Every wanted replica has an accelerator; Unknown without a CapacityPool for its nodes.",
     ),
-    ConditionType("ScalingLimited", "False", "none", "A bound, missing metrics or a stale view holds the wanted number."),
+    ConditionType("ScalingLimited", "False", "none", "A bound, missing metrics or a stale view holds the number."),
     ConditionType("Paused", "False", "none", "A pause annotation holds the number."),
     ConditionType("Conflict", "False", "True makes Ready False", "Somebody else writes the replicas of the target."),
     ConditionType("Stalled", "False", "True makes Ready False", "Only a person can go on: the message says how."),

@@ -1,0 +1,206 @@
+"""The cluster as seen now: watches of workloads, nodes and autoscalers, the pod listings, the resync."""
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from baseload.errors import ApiError
+from baseload.observe import objects
+from baseload.observe.accelerators import AcceleratorBook
+from baseload.observe.catalog import Catalog
+from baseload.observe.connection import KubeConnection
+from baseload.observe.objects import Autoscaler, Node, Workload, WorkloadKey
+from baseload.observe.pods import PodCensus, StartUpTimes, list_pods
+from baseload.observe.resync import POOLS_PATH, SERVINGS_PATH, metadata_of, resync
+from baseload.observe.watch import Key, Raw, Watch
+from baseload.plan.snapshot import ServingKey
+
+logger = logging.getLogger(__name__)
+
+POD_LISTING_SECONDS = 30.0
+HURRIED_POD_LISTING_SECONDS = 5.0
+RESYNC_SECONDS = 300.0
+FIRST_LIST_PATIENCE_SECONDS = 10.0
+WORKLOAD_PATHS: dict[str, tuple[str, Callable[[Raw], Workload]]] = {
+    "Deployment": ("/apis/apps/v1/deployments", objects.deployment),
+    "StatefulSet": ("/apis/apps/v1/statefulsets", objects.stateful_set),
+}
+
+
+class Cluster:
+    """Keeps the picture of the cluster current while `run()` runs; everything else only reads it.
+
+    `on_dirty(key)` is told of each serving whose target, or another writer of it, changed.
+    """
+
+    def __init__(
+        self,
+        connection: KubeConnection,
+        on_dirty: Callable[[ServingKey], None],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.catalog = Catalog(on_dirty, self._name_kind)
+        self.census = PodCensus()
+        self.start_up = StartUpTimes()
+        self.relisted = asyncio.Event()
+        self.resynced_time = 0.0
+        self.ghosts = 0
+        self._connection = connection
+        self._on_dirty = on_dirty
+        self._clock = clock
+        self._hurry_until = 0.0
+        self._named = {kind: asyncio.Event() for kind in WORKLOAD_PATHS}
+        self._workloads = {
+            kind: Watch(connection, path, lean, self._workload_changed, clock=clock)
+            for kind, (path, lean) in WORKLOAD_PATHS.items()
+        }
+        nodes_path, scalers_path = "/api/v1/nodes", "/apis/autoscaling/v2/horizontalpodautoscalers"
+        self._nodes: Watch[Node] = Watch(connection, nodes_path, objects.node, _ignore, clock=clock)
+        self._autoscalers: Watch[Autoscaler] = Watch(
+            connection, scalers_path, objects.autoscaler, self._autoscaler_changed, clock=clock
+        )
+        self._scaled_by: dict[WorkloadKey, set[str]] = defaultdict(set)
+
+    async def run(self) -> None:
+        """Observe until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._nodes.run())
+            tasks.create_task(self._autoscalers.run())
+            tasks.create_task(self._keep_pods())
+            tasks.create_task(self._keep_synced())
+            for kind in WORKLOAD_PATHS:
+                tasks.create_task(self._watch_when_named(kind))
+
+    @property
+    def ready(self) -> bool:
+        """Whether the first complete picture is there; before it nothing may be decided."""
+        return self.resynced_time > 0 and self.census.time > 0 and all(w.synced.is_set() for w in self._started())
+
+    @property
+    def world_time(self) -> float:
+        """Unix time since when no watch has been silent."""
+        return min(watch.last_contact for watch in self._started())
+
+    @property
+    def relists(self) -> int:
+        """How often a watch started from a complete picture."""
+        return sum(watch.relists for watch in self._started())
+
+    def is_known(self, kind: str) -> bool:
+        """Whether the workloads of a kind have been listed, so that one not found does not exist."""
+        return kind in self._workloads and self._workloads[kind].synced.is_set()
+
+    def workload(self, key: WorkloadKey) -> Workload | None:
+        """A workload as last seen."""
+        return self._workloads[key.kind].objects.get((key.namespace, key.name))
+
+    def autoscalers_of(self, key: WorkloadKey) -> list[str]:
+        """Names of the HorizontalPodAutoscalers that scale a workload."""
+        return sorted(self._scaled_by.get(key, ()))
+
+    def accelerators(self) -> AcceleratorBook:
+        """The accelerators of all pools now."""
+        nodes: Iterable[Node] = self._nodes.objects.values()
+        return AcceleratorBook(self.catalog.usable_pools(), nodes, self.census, self._clock())
+
+    def hurry(self, seconds: float) -> None:
+        """List the pods often for a while: replicas are on their way."""
+        self._hurry_until = max(self._hurry_until, self._clock() + seconds)
+
+    async def _watch_when_named(self, kind: str) -> None:
+        await self._named[kind].wait()
+        await self._workloads[kind].run()
+
+    def _started(self) -> list[Watch[Any]]:
+        named = [watch for kind, watch in self._workloads.items() if self._named[kind].is_set()]
+        return [self._nodes, self._autoscalers, *named]
+
+    def _name_kind(self, kind: str) -> None:
+        self._named[kind].set()
+
+    def _workload_changed(self, _key: Key, old: Workload | None, new: Workload | None) -> None:
+        seen = new or old
+        if seen is None or (old is not None and new is not None and _numbers(old) == _numbers(new)):
+            return
+        if new is None:
+            self.start_up.forget(seen.key)
+        elif new.ready != new.wanted:
+            self.hurry(POD_LISTING_SECONDS)
+        for serving in self.catalog.claimants(seen.key):
+            self._on_dirty(serving)
+
+    def _autoscaler_changed(self, _key: Key, old: Autoscaler | None, new: Autoscaler | None) -> None:
+        for scaler, add in ((old, False), (new, True)):
+            if scaler is None:
+                continue
+            names = self._scaled_by[scaler.target]
+            (names.add if add else names.discard)(scaler.name)
+            for serving in self.catalog.claimants(scaler.target):
+                self._on_dirty(serving)
+
+    async def _keep_pods(self) -> None:
+        """List the pods each half minute, and each five seconds while replicas are on their way."""
+        while True:
+            now = self._clock()
+            hurried = now < self._hurry_until or self._any_unready()
+            spacing = HURRIED_POD_LISTING_SECONDS if hurried else POD_LISTING_SECONDS
+            if now - self.census.time >= spacing - 0.5:
+                try:
+                    self.census = await list_pods(self._connection, now, self.start_up)
+                except ApiError as error:
+                    logger.warning("pods not listed", extra={"status": error.status, "error": str(error)})
+            await asyncio.sleep(HURRIED_POD_LISTING_SECONDS if self.census.time else 1.0)
+
+    def _any_unready(self) -> bool:
+        for entry in self.catalog.entries.values():
+            workload = self.workload(entry.target) if entry.target else None
+            if workload is not None and workload.ready < workload.wanted:
+                return True
+        return False
+
+    async def _keep_synced(self) -> None:
+        """Compare with the server at the start, after every relist of our own kinds, and each five minutes."""
+        while True:
+            try:
+                if not self.resynced_time:
+                    await self._wait_for_first_list()
+                self.relisted.clear()
+                found = await resync(self._connection, self.catalog)
+                self.resynced_time = self._clock()
+                if found:
+                    self.ghosts += found
+                    logger.warning("resync found differences", extra={"differences": found})
+            except ApiError as error:
+                logger.warning("resync failed", extra={"status": error.status, "error": str(error)})
+                await asyncio.sleep(2.0)
+                continue
+            try:
+                await asyncio.wait_for(self.relisted.wait(), RESYNC_SECONDS)
+                # Let the relist hand over its objects before they are compared.
+                await asyncio.sleep(1.0)
+            except TimeoutError:
+                pass
+
+    async def _wait_for_first_list(self) -> None:
+        """Let kopf deliver what exists, for a while: what it does not deliver the resync fetches one by one."""
+        servings = await metadata_of(self._connection, SERVINGS_PATH)
+        pools = await metadata_of(self._connection, POOLS_PATH)
+        deadline = self._clock() + FIRST_LIST_PATIENCE_SECONDS
+        while self._clock() < deadline:
+            known = self.catalog.entries
+            if all(ServingKey(*k) in known for k in servings) and all(n in self.catalog.pools for _, n in pools):
+                return
+            await asyncio.sleep(0.1)
+
+
+def _numbers(workload: Workload) -> tuple[object, ...]:
+    """What of a workload can change a decision or what is shown of it."""
+    return workload.uid, workload.wanted, workload.ready, workload.rolling_out, workload.shape
+
+
+def _ignore(_key: Key, _old: object, _new: object) -> None:
+    """Nodes are read at each tick; their changes wake nobody."""

@@ -1,0 +1,158 @@
+"""Lean values of what the cluster holds: only what a decision looks at, never raw objects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from baseload.observe.placement import BLOCKING_EFFECTS, PodShape, Taint, extended, pod_shape
+
+Raw = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadKey:
+    """Kind, namespace and name of a workload."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A scalable workload: its numbers, and the shape of its pods."""
+
+    key: WorkloadKey
+    uid: str
+    resource_version: str
+    wanted: int
+    ready: int
+    rolling_out: bool
+    shape: PodShape
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node that may hold replicas: `usable` is Ready and schedulable; taints are the blocking ones."""
+
+    name: str
+    usable: bool
+    labels: tuple[tuple[str, str], ...]
+    taints: tuple[Taint, ...]
+    allocatable: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Autoscaler:
+    """A HorizontalPodAutoscaler and what it scales."""
+
+    name: str
+    target: WorkloadKey
+
+
+@dataclass(frozen=True, slots=True)
+class ServingObject:
+    """A ModelServing as it is stored; spec and status as JSON bytes, parsed when they are needed."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    generation: int
+    created: str
+    annotations: tuple[tuple[str, str], ...]
+    spec: bytes
+    status: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PoolObject:
+    """A CapacityPool as it is stored; spec as JSON bytes."""
+
+    name: str
+    uid: str
+    resource_version: str
+    generation: int
+    spec: bytes
+
+
+def deployment(raw: Raw) -> Workload:
+    """A Deployment; a rollout is in progress while pods of an older template are still there."""
+    status = raw.get("status") or {}
+    updated = int(status.get("updatedReplicas") or 0)
+    return _workload("Deployment", raw, rolling_out=updated < int(status.get("replicas") or 0))
+
+
+def stateful_set(raw: Raw) -> Workload:
+    """A StatefulSet; a rollout is in progress while its two revisions differ."""
+    status = raw.get("status") or {}
+    rolling_out = status.get("updateRevision", "") != status.get("currentRevision", status.get("updateRevision", ""))
+    return _workload("StatefulSet", raw, rolling_out=rolling_out)
+
+
+def node(raw: Raw) -> Node:
+    """A Node; what is not Ready or is cordoned can take nothing."""
+    spec, status = raw.get("spec") or {}, raw.get("status") or {}
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or ())
+    taints = tuple(
+        Taint(t["key"], t.get("value") or "", t["effect"])
+        for t in spec.get("taints") or ()
+        if t["effect"] in BLOCKING_EFFECTS
+    )
+    return Node(
+        name=raw["metadata"]["name"],
+        usable=ready and not spec.get("unschedulable", False),
+        labels=tuple(sorted((raw["metadata"].get("labels") or {}).items())),
+        taints=taints,
+        allocatable=tuple(sorted(extended(status.get("allocatable") or {}).items())),
+    )
+
+
+def autoscaler(raw: Raw) -> Autoscaler:
+    """A HorizontalPodAutoscaler."""
+    target, metadata = raw["spec"]["scaleTargetRef"], raw["metadata"]
+    return Autoscaler(metadata["name"], WorkloadKey(target["kind"], metadata["namespace"], target["name"]))
+
+
+def serving_object(raw: Raw) -> ServingObject:
+    """A ModelServing."""
+    metadata = raw["metadata"]
+    annotations = metadata.get("annotations") or {}
+    return ServingObject(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        generation=int(metadata.get("generation", 0)),
+        created=metadata.get("creationTimestamp", ""),
+        annotations=tuple(sorted((k, v) for k, v in annotations.items() if k.startswith("baseload.dev/"))),
+        spec=orjson.dumps(raw.get("spec") or {}),
+        status=orjson.dumps(raw.get("status") or {}),
+    )
+
+
+def pool_object(raw: Raw) -> PoolObject:
+    """A CapacityPool."""
+    metadata = raw["metadata"]
+    return PoolObject(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        generation=int(metadata.get("generation", 0)),
+        spec=orjson.dumps(raw.get("spec") or {}),
+    )
+
+
+def _workload(kind: str, raw: Raw, *, rolling_out: bool) -> Workload:
+    metadata, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
+    return Workload(
+        key=WorkloadKey(kind, metadata["namespace"], metadata["name"]),
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        wanted=int(spec.get("replicas", 1)),
+        ready=int(status.get("readyReplicas") or 0),
+        rolling_out=rolling_out,
+        shape=pod_shape(spec["template"].get("spec") or {}),
+    )

@@ -1,0 +1,137 @@
+"""The pods of the cluster, listed by pages: what they hold on each node and how long they took to start.
+
+Pods are listed, not watched: they change twenty times as often as all else (operator-at-scale.md 8).
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from baseload.observe.connection import KubeConnection
+from baseload.observe.objects import WorkloadKey
+from baseload.observe.placement import effective_requests
+
+Raw = Mapping[str, Any]
+
+PODS_PATH = "/api/v1/pods"
+PAGE_SIZE = 500
+LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed"
+SAMPLES_KEPT = 20
+START_UP_QUANTILE = 0.75
+LONGEST_START_UP_SECONDS = 6 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class PodFacts:
+    """One live pod; times in Unix seconds, None while it has not happened."""
+
+    uid: str
+    node: str
+    workload: WorkloadKey | None
+    requests: Mapping[str, int]
+    scheduled_time: float | None
+    ready_time: float | None
+    terminating: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PodCensus:
+    """What one listing says: held resources by node and pods without a node by workload; `time` when it began."""
+
+    time: float = 0.0
+    held: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    unplaced: Mapping[WorkloadKey, int] = field(default_factory=dict)
+
+
+class StartUpTimes:
+    """Start-up times of workloads: from the node taking a pod to the pod's first Ready, seconds."""
+
+    def __init__(self) -> None:
+        self._samples: dict[WorkloadKey, dict[str, float]] = defaultdict(dict)
+
+    def observe(self, pod: PodFacts) -> None:
+        """Remember a pod's start-up the first time it is seen Ready: a later flap of Ready is no start-up."""
+        if pod.workload is None or pod.scheduled_time is None or pod.ready_time is None:
+            return
+        samples = self._samples[pod.workload]
+        seconds = pod.ready_time - pod.scheduled_time
+        if pod.uid in samples or not 0 <= seconds <= LONGEST_START_UP_SECONDS:
+            return
+        samples[pod.uid] = seconds
+        while len(samples) > SAMPLES_KEPT:
+            del samples[next(iter(samples))]
+
+    def seconds(self, workload: WorkloadKey) -> float | None:
+        """Upper quartile of the last samples, None without any: late capacity costs more than early capacity."""
+        samples = sorted(self._samples.get(workload, {}).values())
+        if not samples:
+            return None
+        # Condition times are whole seconds, so a start-up of nothing is one of less than a second.
+        return max(samples[min(int(START_UP_QUANTILE * len(samples)), len(samples) - 1)], 1.0)
+
+    def forget(self, workload: WorkloadKey) -> None:
+        """Drop what belongs to a workload that is gone."""
+        self._samples.pop(workload, None)
+
+
+async def list_pods(connection: KubeConnection, now: float, start_up: StartUpTimes) -> PodCensus:
+    """List all live pods by pages and add them up; raises ApiError. Terminating pods still hold what they hold."""
+    held: dict[str, dict[str, int]] = defaultdict(dict)
+    unplaced: dict[WorkloadKey, int] = defaultdict(int)
+    parameters = {"limit": str(PAGE_SIZE), "fieldSelector": LIVE_PODS}
+    while True:
+        page = orjson.loads(await connection.get(PODS_PATH, parameters))
+        for raw in page["items"]:
+            pod = pod_facts(raw)
+            start_up.observe(pod)
+            if pod.node:
+                holding = held[pod.node]
+                for name, count in pod.requests.items():
+                    holding[name] = holding.get(name, 0) + count
+            elif pod.workload is not None and not pod.terminating:
+                unplaced[pod.workload] += 1
+        token = page["metadata"].get("continue")
+        if not token:
+            return PodCensus(now, dict(held), dict(unplaced))
+        parameters["continue"] = token
+        await asyncio.sleep(0)
+
+
+def pod_facts(raw: Raw) -> PodFacts:
+    """The facts of one raw pod."""
+    metadata, spec = raw["metadata"], raw["spec"]
+    times = {
+        c["type"]: _unix(c.get("lastTransitionTime"))
+        for c in (raw.get("status") or {}).get("conditions") or ()
+        if c["status"] == "True" and c["type"] in ("PodScheduled", "Ready")
+    }
+    return PodFacts(
+        uid=metadata["uid"],
+        node=spec.get("nodeName") or "",
+        workload=workload_of(metadata),
+        requests=effective_requests(spec),
+        scheduled_time=times.get("PodScheduled"),
+        ready_time=times.get("Ready"),
+        terminating="deletionTimestamp" in metadata,
+    )
+
+
+def workload_of(metadata: Raw) -> WorkloadKey | None:
+    """The workload a pod belongs to: its controller, or the Deployment of its ReplicaSet; None for a bare pod."""
+    owner = next((o for o in metadata.get("ownerReferences") or () if o.get("controller")), None)
+    if owner is None:
+        return None
+    kind, name = owner["kind"], owner["name"]
+    suffix = "-" + (metadata.get("labels") or {}).get("pod-template-hash", "")
+    if kind == "ReplicaSet" and len(suffix) > 1 and name.endswith(suffix):
+        kind, name = "Deployment", name.removesuffix(suffix)
+    return WorkloadKey(kind, metadata["namespace"], name)
+
+
+def _unix(text: str | None) -> float | None:
+    return None if not text else datetime.fromisoformat(text).timestamp()

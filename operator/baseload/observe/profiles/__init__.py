@@ -1,0 +1,123 @@
+"""Metrics profiles: which PromQL reads each signal from one kind of engine. The profiles are the YAML files here.
+
+A profile speaks for the whole fleet: each query returns one row per workload (labels `namespace` and
+`baseload_workload`), and the queries for replicas one row per pod (label `pod` as well).
+"""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from string import Template
+from typing import Annotated, Self
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from baseload.errors import ConfigError
+
+PLACEHOLDERS = frozenset(
+    {"rate_window", "rate_window_seconds", "history_window", "attainment_window", "learning_window", "le"}
+)
+"""What a template may contain as `${name}`: PromQL durations, a number of seconds, a regular expression of buckets."""
+
+
+def _template(text: str) -> str:
+    template = Template(text)
+    if not template.is_valid():
+        raise ValueError("a dollar sign that starts no ${placeholder} must be doubled")
+    unknown = sorted(set(template.get_identifiers()) - PLACEHOLDERS)
+    if unknown:
+        raise ValueError(f"unknown placeholder {unknown[0]!r}; known are {', '.join(sorted(PLACEHOLDERS))}")
+    return text
+
+
+PromqlTemplate = Annotated[str, Field(min_length=1), AfterValidator(_template)]
+
+
+class MetricsProfile(BaseModel):
+    """The PromQL templates of one engine; a signal that the engine does not expose is left out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    """What `spec.metricsProfileName` says."""
+
+    freshness: PromqlTemplate
+    """Unix time of the newest sample; 0 when there were samples in the last minutes and there are none now."""
+
+    unlabelled: PromqlTemplate
+    """Series (by namespace and pod) that carry no `baseload_workload` label."""
+
+    running: PromqlTemplate
+    """Sequences in the engine now."""
+
+    waiting: PromqlTemplate
+    """Requests queued before the engine now."""
+
+    completions: PromqlTemplate | None = None
+    """Requests finished per second, however they ended."""
+
+    in_flight_growth: PromqlTemplate | None = None
+    """Growth per second of running and waiting requests, counted per pod."""
+
+    output_tokens: PromqlTemplate | None = None
+    """Generated tokens per second."""
+
+    output_tokens_per_request: PromqlTemplate | None = None
+    """Mean generated tokens of the requests that finished."""
+
+    time_to_first_token_boundaries: PromqlTemplate | None = None
+    """Number of series per `le` of the histogram of the time to the first token."""
+
+    time_to_first_token_buckets: PromqlTemplate | None = None
+    """Rate of that histogram by `le`; uses the placeholder le."""
+
+    inter_token_boundaries: PromqlTemplate | None = None
+    """Number of series per `le` of the histogram of the time between tokens."""
+
+    inter_token_buckets: PromqlTemplate | None = None
+    """Rate of that histogram by `le`; uses the placeholder le."""
+
+    replica_running: PromqlTemplate | None = None
+    """Mean running sequences of each live pod over the learning window."""
+
+    replica_inter_token_seconds: PromqlTemplate | None = None
+    """Mean time between tokens of each pod over the learning window, in seconds."""
+
+    replica_time_to_first_token_seconds: PromqlTemplate | None = None
+    """Mean time to the first token of each pod over the learning window, in seconds."""
+
+    replica_cache_usage: PromqlTemplate | None = None
+    """Share of the key-value cache of each pod in use, 0..1."""
+
+    @model_validator(mode="after")
+    def _histograms_are_whole(self) -> Self:
+        for name in ("time_to_first_token", "inter_token"):
+            buckets, boundaries = getattr(self, f"{name}_buckets"), getattr(self, f"{name}_boundaries")
+            if (buckets is None) != (boundaries is None):
+                raise ValueError(f"{name}_buckets and {name}_boundaries go together; give both or none")
+            if buckets is not None and "le" not in Template(buckets).get_identifiers():
+                raise ValueError(f"{name}_buckets must select its buckets by the placeholder le")
+        return self
+
+    def templates(self) -> Mapping[str, str]:
+        """The templates that this profile has, by field name."""
+        return {name: text for name, text in self if name != "name" and text is not None}
+
+
+def parse_profile(text: str, *, where: str) -> MetricsProfile:
+    """Read one YAML document; raises ConfigError with the first wrong field, `where` names the file."""
+    try:
+        return MetricsProfile.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"metrics profile {where} is no YAML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "document"
+        raise ConfigError(f"metrics profile {where}: {field}: {first['msg']}") from error
+
+
+def load_profiles() -> dict[str, MetricsProfile]:
+    """The profiles that come with Baseload, by name."""
+    found = (entry for entry in files(__name__).iterdir() if entry.name.endswith(".yaml"))
+    profiles = [parse_profile(entry.read_text(encoding="utf-8"), where=entry.name) for entry in found]
+    return {profile.name: profile for profile in sorted(profiles, key=lambda profile: profile.name)}

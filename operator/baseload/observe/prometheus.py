@@ -1,0 +1,116 @@
+"""Instant queries to Prometheus, or to anything that speaks its API, from a private pool of two threads."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from math import nan
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import requests
+from prometheus_api_client import PrometheusConnect
+from prometheus_api_client.exceptions import PrometheusApiClientException
+from urllib3.util.retry import Retry
+
+from baseload.errors import ConfigError, MetricsError
+from baseload.observe.metrics_source import Series
+from baseload.observe.prometheus_session import BoundedSession
+
+THREADS = 2
+"""Enough to hide latency, too few to be a load on a Prometheus that others use as well."""
+
+TIMEOUT_SECONDS = 4.0
+"""Below the tick of 5 s; a retry would answer for an instant that has passed."""
+
+
+class PrometheusSource:
+    """A MetricsSource over the Prometheus HTTP API.
+
+    `url` is the API's root (`http://prometheus.monitoring:9090`, a path prefix is kept). `token_file` holds a bearer
+    token and is read for each query, `ca_file` the certificates to trust instead of the public ones. Raises
+    ConfigError when the URL cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token_file: Path | None = None,
+        ca_file: Path | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        self.url = checked_url(url)
+        session = BoundedSession(timeout_seconds, token_file=token_file, ca_file=ca_file)
+        self._client = PrometheusConnect(
+            self.url, session=session, retry=Retry(total=0, redirect=False), timeout=timeout_seconds
+        )
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="prometheus")
+
+    async def query(self, promql: str, time: float) -> tuple[Series, ...]:
+        """Evaluate an instant query at the Unix time `time`; raises MetricsError on any failure."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._query, promql, time)
+
+    def close(self) -> None:
+        """Drop waiting queries and connections; a running query ends by its own timeout."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
+
+    def _query(self, promql: str, time: float) -> tuple[Series, ...]:
+        try:
+            rows = self._client.custom_query(promql, params={"time": f"{time:.3f}"})
+            return tuple(_series(row) for row in rows)
+        except MetricsError:
+            raise
+        except PrometheusApiClientException as error:
+            raise MetricsError(f"Prometheus at {self.url} refused a query: {str(error)[:300]}") from error
+        except requests.RequestException as error:
+            raise MetricsError(f"Prometheus at {self.url} did not answer: {_cause(error)}") from error
+        except (orjson.JSONDecodeError, LookupError, TypeError, ValueError) as error:
+            message = f"Prometheus at {self.url} answered something that is no instant vector: {str(error)[:200]}"
+            raise MetricsError(message) from error
+
+
+def checked_url(url: str) -> str:
+    """The URL without a trailing slash; raises ConfigError when scheme, host or credentials are not acceptable."""
+    remedy = "give http(s)://HOST[:PORT][/PREFIX] and put credentials into a token file"
+    try:
+        parts = urlsplit(url)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError as error:
+        raise ConfigError(f"Prometheus URL {url!r} cannot be read: {error}; {remedy}") from error
+    if parts.username is not None or parts.password is not None:
+        # The value is a secret then, so the message must not repeat it.
+        raise ConfigError(f"Prometheus URL for host {parts.hostname!r} carries credentials; {remedy}")
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_valid:
+        raise ConfigError(f"Prometheus URL {url!r} is not usable; {remedy}")
+    if parts.query or parts.fragment:
+        raise ConfigError(f"Prometheus URL {url!r} carries a query or a fragment; {remedy}")
+    return url.rstrip("/")
+
+
+def _series(row: Mapping[str, Any]) -> Series:
+    at, value = row["value"]
+    return Series(row["metric"], _number(value), at)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return nan
+
+
+def _cause(error: requests.RequestException) -> str:
+    """The innermost reason: the outer ones repeat addresses of Python objects."""
+    if isinstance(error, requests.Timeout):
+        return "timed out"
+    if isinstance(error, requests.TooManyRedirects):
+        return "it redirects, which is not followed; give the final URL"
+    cause: object = error
+    arguments: Sequence[object] = error.args
+    while arguments and isinstance(arguments[0], Exception):
+        cause = getattr(arguments[0], "reason", None) or arguments[0]
+        arguments = cause.args if isinstance(cause, Exception) else ()
+    return str(cause).rsplit(": ", 1)[-1][:200]

@@ -1,0 +1,66 @@
+"""From a profile's templates to PromQL: windows that fit the scrape interval, and escaped values."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from string import Template
+from typing import Self
+
+LEAST_RATE_SECONDS = 10.0
+LEAST_ATTAINMENT_SECONDS = 30.0
+RATE_SCRAPES = 4.0
+"""A rate over four scrapes survives one that failed and is still quick: 10 s at 2 s, 60 s at 15 s."""
+
+LEARNING_SCRAPES = 2.5
+"""A rate needs two samples in its window, whatever the phase of the scrapes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The look-back of each kind of query, in seconds."""
+
+    rate_seconds: float
+    attainment_seconds: float
+    learning_seconds: float
+
+    @classmethod
+    def for_scrapes(cls, scrape_seconds: float, learning_seconds: float) -> Self:
+        """Windows that hold enough samples when a sample comes each `scrape_seconds`."""
+        return cls(
+            rate_seconds=max(RATE_SCRAPES * scrape_seconds, LEAST_RATE_SECONDS),
+            attainment_seconds=max(RATE_SCRAPES * scrape_seconds, LEAST_ATTAINMENT_SECONDS),
+            learning_seconds=max(LEARNING_SCRAPES * scrape_seconds, learning_seconds),
+        )
+
+    def placeholders(self) -> Mapping[str, str]:
+        """The values of the templates' placeholders, without `le`."""
+        return {
+            "rate_window": duration(self.rate_seconds),
+            "rate_window_seconds": f"{self.rate_seconds:g}",
+            "history_window": duration(2 * self.rate_seconds),
+            "attainment_window": duration(self.attainment_seconds),
+            "learning_window": duration(self.learning_seconds),
+        }
+
+
+def render(template: str, windows: Windows, boundaries: Iterable[str] = ()) -> str:
+    """PromQL of a template on one line; `boundaries` are the `le` values to select, exactly as the labels say."""
+    text = Template(template).substitute(windows.placeholders(), le=any_of(boundaries))
+    return " ".join(text.split())
+
+
+def duration(seconds: float) -> str:
+    """A PromQL duration, to the millisecond."""
+    milliseconds = round(seconds * 1000)
+    return f"{milliseconds}ms" if milliseconds % 1000 else f"{milliseconds // 1000}s"
+
+
+def any_of(values: Iterable[str]) -> str:
+    r"""The inside of a PromQL string that is a regular expression for exactly these values, whatever they contain."""
+    pattern = "|".join(_regex_literal(value) for value in sorted(set(values)))
+    return pattern.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _regex_literal(value: str) -> str:
+    """Quote for RE2, which unlike Python's `re` refuses a backslash before a character that needs none."""
+    return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", value)

@@ -1,0 +1,79 @@
+"""From the API's objects to the plain values of the decision; what cannot be used becomes a Refusal in words."""
+
+from dataclasses import dataclass
+
+import orjson
+from pydantic import ValidationError
+
+from baseload.api.models import CapacityPoolSpec, LatencyObjective, ModelServingSpec
+from baseload.api.reasons import Reason
+from baseload.errors import ConfigError
+from baseload.observe.accelerators import Pool
+from baseload.observe.objects import PoolObject, ServingObject, WorkloadKey
+from baseload.plan.snapshot import LatencyTarget, Mode, Refusal, ServingSpec
+
+SCALABLE = {"Deployment": "apps/v1", "StatefulSet": "apps/v1"}
+"""Kinds that can be scaled and their only API version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A spec that can be used: the decision's part, the target and the metrics profile."""
+
+    spec: ServingSpec
+    target: WorkloadKey
+    profile: str
+
+
+def accept(stored: ServingObject) -> Accepted | Refusal:
+    """Read a ModelServing's spec; the API server refuses bad ones, but a CRD may be older than its objects."""
+    try:
+        given = ModelServingSpec.model_validate(orjson.loads(stored.spec))
+    except ValidationError as error:
+        return Refusal(Reason.INVALID_SPEC, _in_words(error))
+    target = given.target_ref
+    if SCALABLE.get(target.kind) != target.api_version:
+        known = ", ".join(f"{version} {kind}" for kind, version in SCALABLE.items())
+        message = f"`spec.targetRef` names a {target.api_version} {target.kind}; what can be scaled is {known}"
+        return Refusal(Reason.TARGET_NOT_SCALABLE, message)
+    down = given.behavior.scale_down
+    spec = ServingSpec(
+        time_to_first_token=_latency(given.objective.time_to_first_token),
+        inter_token_latency=_latency(given.objective.inter_token_latency),
+        min_replicas=given.replicas.min,
+        max_replicas=given.replicas.max,
+        stabilization_seconds=float(down.stabilization_seconds),
+        max_step_percent=down.max_step_percent,
+        mode=Mode(given.mode),
+    )
+    return Accepted(spec, WorkloadKey(target.kind, stored.namespace, target.name), given.metrics_profile_name)
+
+
+def pool_of(stored: PoolObject) -> Pool:
+    """Read a CapacityPool; raises ConfigError in words when it cannot be used."""
+    try:
+        given = CapacityPoolSpec.model_validate(orjson.loads(stored.spec))
+    except ValidationError as error:
+        raise ConfigError(f"CapacityPool '{stored.name}': {_in_words(error)}") from error
+    return Pool(
+        name=stored.name,
+        node_selector=tuple(sorted(given.node_selector.items())),
+        resource=given.accelerator.resource,
+        product=given.accelerator.product,
+        accelerators_per_node=given.accelerator.per_node,
+        hourly=None if given.cost is None else float(given.cost.hourly),
+        per_node_price=given.cost is not None and given.cost.per == "Node",
+    )
+
+
+def _latency(objective: LatencyObjective | None) -> LatencyTarget | None:
+    if objective is None:
+        return None
+    return LatencyTarget(objective.target_milliseconds / 1000.0, objective.attainment_percent / 100.0)
+
+
+def _in_words(error: ValidationError) -> str:
+    """The first thing wrong: field, value and what is allowed."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    return f"`spec.{field}` has value '{first['input']!s:.60}': {first['msg']}"

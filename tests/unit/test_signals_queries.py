@@ -1,0 +1,74 @@
+"""Windows, escaping and the PromQL of every profile."""
+
+import re
+
+import promql_parser
+import pytest
+
+from baseload.observe.profiles import MetricsProfile, load_profiles
+from baseload.observe.queries import Windows, any_of, duration, render
+
+HOSTILE = ('0.5"} or vector(1) #', "a\\b", "+Inf", "line\nbreak", "{x}", "$le", "${le}", "`", "ü-1", "[5m]", "1|2")
+LLAMACPP_NAMES = {
+    "llamacpp:prompt_tokens_total",
+    "llamacpp:prompt_seconds_total",
+    "llamacpp:tokens_predicted_total",
+    "llamacpp:tokens_predicted_seconds_total",
+    "llamacpp:n_decode_total",
+    "llamacpp:n_busy_slots_per_decode",
+    "llamacpp:requests_processing",
+    "llamacpp:requests_deferred",
+}
+"""Seen on /metrics of a real server (xllamacpp 2026.10)."""
+
+PROFILES = list(load_profiles().values())
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
+@pytest.mark.parametrize("scrape_seconds", [1.0, 2.0, 15.0, 12.5, 60.0])
+def test_every_query_of_every_profile_parses(profile: MetricsProfile, scrape_seconds: float) -> None:
+    """Whatever the scrape interval and however hostile the bucket labels, the text is PromQL of a vector."""
+    windows = Windows.for_scrapes(scrape_seconds, 15.0)
+    for name, template in profile.templates().items():
+        for boundaries in ((), ("0.5", "1.0", "+Inf"), HOSTILE):
+            parsed = promql_parser.parse(render(template, windows, boundaries))
+            assert not isinstance(parsed, promql_parser.StringLiteral), name
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_an_escaped_value_stays_one_matcher_and_means_itself(value: str) -> None:
+    """A value can neither leave its string nor match anything else."""
+    parsed = promql_parser.parse(f'x{{le=~"{any_of([value])}"}}')
+    assert isinstance(parsed, promql_parser.VectorSelector)
+    (matcher,) = parsed.matchers.matchers
+    assert re.fullmatch(matcher.value, value)
+    assert not re.fullmatch(matcher.value, f"{value}x")
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
+def test_every_query_speaks_for_the_whole_fleet_by_workload(profile: MetricsProfile) -> None:
+    """No query names a workload, and all but three special ones group by namespace and workload label."""
+    for name, template in profile.templates().items():
+        if name == "unlabelled" or name.endswith("_boundaries"):
+            continue
+        assert "by (namespace, baseload_workload" in template, name
+
+
+@pytest.mark.parametrize(
+    ("scrape_seconds", "rate", "attainment", "learning"),
+    [(1.0, 10.0, 30.0, 15.0), (2.0, 10.0, 30.0, 15.0), (15.0, 60.0, 60.0, 37.5), (60.0, 240.0, 240.0, 150.0)],
+)
+def test_windows_hold_enough_samples(scrape_seconds: float, rate: float, attainment: float, learning: float) -> None:
+    """Quick at the lab's scrape interval, and never fewer samples than a rate needs."""
+    assert Windows.for_scrapes(scrape_seconds, 15.0) == Windows(rate, attainment, learning)
+
+
+def test_durations_are_promql() -> None:
+    """Whole seconds read as seconds, others as milliseconds."""
+    assert (duration(10.0), duration(37.5)) == ("10s", "37500ms")
+
+
+def test_the_llamacpp_profile_names_only_what_a_real_server_exposes() -> None:
+    """A misspelled metric would be a workload that is missing for ever."""
+    text = " ".join(load_profiles()["llamacpp"].templates().values())
+    assert set(re.findall(r"llamacpp:\w+", text)) <= LLAMACPP_NAMES
