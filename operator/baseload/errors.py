@@ -66,3 +66,16 @@ class BuildError(LabError):
 
 class LoadError(LabError):
     """A load run was refused or is invalid."""
+
+
+def api_error(status: int, message: str, retry_after_seconds: float | None = None) -> ApiError:
+    """The error of the tree above that fits an HTTP status (0: no answer at all)."""
+    if status == 409:
+        return ConflictError(message, status=status)
+    if status == 404:
+        return NotFoundError(message, status=status)
+    if status in (401, 403):
+        return ForbiddenError(message, status=status)
+    if status in (0, 408, 429) or status >= 500:
+        return UnavailableError(message, status=status, retry_after_seconds=retry_after_seconds)
+    return ApiError(message, status=status)

@@ -40,11 +40,11 @@ def tenant(cluster: Kubectl, namespace: str) -> str:
     return name
 
 
-def until_refused(cluster: Kubectl, namespace: str, user: str) -> str:
+def until_refused(cluster: Kubectl, namespace: str, user: str, serving: str = SERVING) -> str:
     """Create as the user until the policy, which the server takes up within seconds, refuses; its words."""
     for _ in range(100):
         try:
-            cluster("create", "-n", namespace, "--as", user, "--dry-run=server", "-f", "-", stdin=SERVING)
+            cluster("create", "-n", namespace, "--as", user, "--dry-run=server", "-f", "-", stdin=serving)
         except LabError as error:
             return str(error)
     return ""
@@ -53,9 +53,35 @@ def until_refused(cluster: Kubectl, namespace: str, user: str) -> str:
 def test_a_tenant_cannot_scale_by_proxy(cluster: Kubectl, namespace: str, tenant: str) -> None:
     """Without the right to update the target's scale the ModelServing is refused and the right is named."""
     answer = until_refused(cluster, namespace, tenant)
-    assert "deployments/scale" in answer
-    assert tenant in answer
-    assert "'chat-8b'" in answer
+    assert "`spec.targetRef` names Deployment 'chat-8b'" in answer
+    assert f"'{tenant}' may not update deployments.apps/scale in namespace '{namespace}'" in answer
+
+
+@pytest.mark.parametrize(
+    ("target", "right"),
+    [
+        (("apps/v1", "StatefulSet"), "statefulsets.apps/scale"),
+        (("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet"), "leaderworkersets.leaderworkerset.x-k8s.io/scale"),
+        (("v1", "ReplicationController"), "replicationcontrollers/scale"),
+    ],
+)
+def test_the_right_follows_the_kind(
+    cluster: Kubectl, namespace: str, tenant: str, target: tuple[str, str], right: str
+) -> None:
+    """The right that is asked for is that of the target's own group and resource."""
+    serving = yaml.safe_load(SERVING)
+    serving["spec"]["targetRef"] |= {"apiVersion": target[0], "kind": target[1]}
+    assert f"may not update {right} in namespace" in until_refused(cluster, namespace, tenant, yaml.safe_dump(serving))
+
+
+def test_a_right_elsewhere_is_none_here(cluster: Kubectl, namespace: str, tenant: str) -> None:
+    """The right to scale a workload of another name does not count."""
+    cluster(
+        *("create", "role", "scaler", "-n", namespace, "--verb=update"),
+        *("--resource=deployments.apps/scale", "--resource-name=another"),
+    )
+    cluster("create", "rolebinding", "scaler", "-n", namespace, "--role=scaler", f"--user={tenant}")
+    assert "'chat-8b'" in until_refused(cluster, namespace, tenant)
 
 
 def test_who_may_scale_may_serve(cluster: Kubectl, namespace: str, tenant: str) -> None:
@@ -74,6 +100,23 @@ def test_who_may_scale_may_serve(cluster: Kubectl, namespace: str, tenant: str) 
     cluster("patch", "-n", namespace, "--as", tenant, "msv/chat-8b", "--type=merge", "-p", bounds)
 
 
-def test_an_admin_is_admitted(cluster: Kubectl, namespace: str) -> None:
-    """A cluster admin may serve anything."""
+def test_an_admin_is_admitted(cluster: Kubectl, namespace: str, tenant: str) -> None:
+    """A cluster admin may serve anything, while the policy refuses others."""
+    assert until_refused(cluster, namespace, tenant)
     assert "created" in cluster("create", "-n", namespace, "--dry-run=server", "-f", "-", stdin=SERVING)
+
+
+def test_status_writes_are_not_asked(cluster: Kubectl, namespace: str, tenant: str) -> None:
+    """Who may write the status, and no scale at all, is let through: the policy is about targets."""
+    assert until_refused(cluster, namespace, tenant)
+    cluster("create", "-n", namespace, "-f", "-", stdin=SERVING)
+    cluster(
+        *("create", "role", "writer", "-n", namespace, "--verb=get,patch"),
+        "--resource=modelservings.baseload.dev/status",
+    )
+    cluster("create", "rolebinding", "writer", "-n", namespace, "--role=writer", "--user=status-writer")
+    patch = yaml.safe_dump({"status": {"observedGeneration": 1}})
+    arguments = ("--type=merge", "--subresource=status", "-p", patch, "--as", "status-writer")
+    cluster("patch", "-n", namespace, "modelservings.baseload.dev/chat-8b", *arguments)
+    stored = cluster.get("-n", namespace, "modelservings.baseload.dev", "chat-8b")
+    assert stored["status"]["observedGeneration"] == 1

@@ -83,6 +83,7 @@ def test_each_node_follows_the_conventions(path: str, node: dict[str, Any]) -> N
     if node["type"] == "integer":
         assert node["format"] in ("int32", "int64")
         assert "minimum" in node
+        assert "maximum" in node or path.endswith(".observedGeneration")
     if node["type"] == "string":
         assert "maxLength" in node or "enum" in node
     if node["type"] == "array":
@@ -94,6 +95,46 @@ def test_each_node_follows_the_conventions(path: str, node: dict[str, Any]) -> N
 def test_each_field_is_described(path: str, node: dict[str, Any]) -> None:
     """`kubectl explain` says something about each field."""
     assert node.get("description", "").endswith("."), path
+
+
+@pytest.mark.parametrize(("path", "node"), [n for n in NODES if n[1]["type"] == "object"])
+def test_required_fields_have_no_default_and_list_keys_are_required(path: str, node: dict[str, Any]) -> None:
+    """A default on a required field says two things at once; the key of a list map must be there."""
+    required = node.get("required", [])
+    for name, child in node.get("properties", {}).items():
+        assert not (name in required and "default" in child), f"{path}.{name}"
+        for key in child.get("x-kubernetes-list-map-keys", []):
+            assert key in child["items"]["required"]
+
+
+def test_names_are_camel_case_and_say_their_unit() -> None:
+    """Names as the conventions want them: no underscore, no abbreviated unit, no Timestamp for Time."""
+    names = {path.split(".")[-1].rstrip("[]{}") for path in IDS}
+    assert not [name for name in names if "_" in name or name.endswith(("Ms", "Secs", "Sec", "Millis", "Timestamp"))]
+    times = [path for path, node in NODES if node.get("format") == "date-time"]
+    assert times
+    assert all(path.lower().endswith("time") for path in times)
+
+
+def test_patterns_are_anchored_and_read_alike_by_both_engines() -> None:
+    """Digits are written `[0-9]`, which Rust and RE2 read alike; an open pattern accepts what it should refuse."""
+    patterns = [node["pattern"] for _, node in NODES if "pattern" in node]
+    assert len(patterns) >= 5
+    assert all(p.startswith("^") and p.endswith("$") and "\\" not in p and "(?" not in p for p in patterns)
+
+
+def test_numbers_of_replicas_have_no_default() -> None:
+    """A defaulted replica number would show up as drift in every GitOps tool."""
+    defaulted = [path for path, node in NODES if ".replicas" in path and "default" in node]
+    assert not defaulted
+
+
+def test_what_is_written_as_a_whole_is_atomic() -> None:
+    """Only the conditions are merged by key; every other list, and each part with one writer, is one value."""
+    merged = [path for path, node in NODES if node.get("x-kubernetes-list-type") == "map"]
+    assert merged == ["ModelServing.status.conditions", "CapacityPool.status.conditions"]
+    atomic = {path.split(".")[-1] for path, node in NODES if node.get("x-kubernetes-map-type") == "atomic"}
+    assert atomic == {"lastDecision", "replicaModel", "recommendation", "display"}
 
 
 def test_the_field_phase_does_not_exist() -> None:

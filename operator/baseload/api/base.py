@@ -1,4 +1,8 @@
-"""What all models of the API share: camelCase names, and docstrings that become `kubectl explain`."""
+"""What all models of the API share: camelCase names, and docstrings that become `kubectl explain`.
+
+A rule across fields stands twice: in CEL for the API server, and as a validator for whoever reads a file without a
+server, or an object that is older than the rule. Both say the same words; a test compares them.
+"""
 
 from typing import Annotated, Any, Final
 

@@ -1,14 +1,14 @@
 """CapacityPool: accelerators of one kind, price and lead time, as an admin describes them."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from baseload.api.base import ApiModel, Count, Seconds, ShortText, rule, rules
 from baseload.api.status import ObjectCondition
 
-LabelValue = Annotated[str, Field(max_length=63)]
+LabelValue = Annotated[str, Field(max_length=63, pattern="^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
 
 
 class StaticProvider(ApiModel):
@@ -24,6 +24,12 @@ class Provider(ApiModel):
 
     static: StaticProvider | None = None
     """Nodes that are there: those that `nodeSelector` finds."""
+
+    @model_validator(mode="after")
+    def _has_one_member(self) -> Self:
+        if self.static is None:
+            raise ValueError("`provider` is empty: set `static: {}`")
+        return self
 
 
 class Accelerator(ApiModel):
@@ -54,6 +60,15 @@ class PoolLimits(ApiModel):
     """Least nodes."""
     max_nodes: Count
     """Most nodes."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.max_nodes < self.min_nodes:
+            raise ValueError(
+                f"`limits.maxNodes` is {self.max_nodes} and must not be less than `limits.minNodes`,"
+                f" which is {self.min_nodes}; raise one or lower the other"
+            )
+        return self
 
 
 class CostUnit(StrEnum):
@@ -90,6 +105,15 @@ class LeadTime(ApiModel):
     p95_seconds: Annotated[Seconds, Field(alias="p95Seconds")]
     """Nineteen of twenty orders come within this time."""
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.p95_seconds < self.p50_seconds:
+            raise ValueError(
+                f"`leadTime.p95Seconds` is {self.p95_seconds} and must not be less than `leadTime.p50Seconds`,"
+                f" which is {self.p50_seconds}; the two are likely swapped"
+            )
+        return self
+
 
 class CapacityPoolSpec(ApiModel):
     """Which nodes, with which accelerators, at which price."""
@@ -112,6 +136,12 @@ class CapacityPoolSpec(ApiModel):
     """The price; without it the pool's use is not priced."""
     lead_time: LeadTime | None = None
     """Prior of the time from an order to an accelerator that pods can use."""
+
+    @model_validator(mode="after")
+    def _selects(self) -> Self:
+        if not self.node_selector:
+            raise ValueError("`nodeSelector` is empty and would take every node: name a label")
+        return self
 
 
 class CapacityPoolStatus(ApiModel):

@@ -71,6 +71,7 @@ class Reason(StrEnum):
     NO_CONFLICT = "NoConflict", "Nobody else writes the replicas of the target."
     CAPACITY_AVAILABLE = "CapacityAvailable", "The free accelerators hold what is wanted."
     CAPACITY_UNKNOWN = "CapacityUnknown", "No CapacityPool describes the nodes this workload may run on."
+    NO_NODES = "NoNodes", "No Ready, schedulable node carries the labels of the pool."
     INVALID_SPEC = "InvalidSpec", "The spec cannot be used; the message names field, value and remedy."
     TARGET_NOT_FOUND = "TargetNotFound", "`spec.targetRef` names an object that does not exist."
     TARGET_NOT_SCALABLE = (

@@ -1,9 +1,9 @@
 """ModelServing: what a tenant asks for. Small on purpose: nothing of the admin's, no PodSpec, enums for free text."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from baseload.api.base import ApiModel, ObjectName, rule, rules
 from baseload.api.status import ModelServingStatus
@@ -53,6 +53,19 @@ class Objective(ApiModel):
     inter_token_latency: LatencyObjective | None = None
     """Mean time between the tokens of a request, its first token excluded."""
 
+    @model_validator(mode="after")
+    def _can_be_kept(self) -> Self:
+        first, between = self.time_to_first_token, self.inter_token_latency
+        if first is None and between is None:
+            raise ValueError("`objective` is empty: set `timeToFirstToken`, `interTokenLatency` or both")
+        if first and between and first.target_milliseconds < between.target_milliseconds:
+            raise ValueError(
+                f"`timeToFirstToken.targetMilliseconds` is {first.target_milliseconds} and must not be less than"
+                f" `interTokenLatency.targetMilliseconds`, which is {between.target_milliseconds};"
+                " the two are likely swapped"
+            )
+        return self
+
 
 class ReplicaBounds(ApiModel):
     """Bounds of the replicas; Baseload never writes a number outside them."""
@@ -71,6 +84,15 @@ class ReplicaBounds(ApiModel):
     """Least replicas. At zero replicas no engine metric exists, so at least 1."""
     max: Annotated[int, Field(ge=1, le=10_000)]
     """Most replicas, whatever demand asks for."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.max < self.min:
+            raise ValueError(
+                f"`replicas.max` is {self.max} and must not be less than `replicas.min`, which is {self.min};"
+                " raise `max` or lower `min`"
+            )
+        return self
 
 
 class ScaleDown(ApiModel):

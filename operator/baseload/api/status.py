@@ -213,7 +213,7 @@ class ModelServingStatus(ApiModel):
             default_factory=list,
         ),
     ]
-    """Aspects of the state: Ready, Accepted, MetricsAvailable, CapacityAvailable, ScalingLimited, Paused, Conflict."""
+    """Aspects of the state; Ready sums the others up."""
     last_decision: LastDecision | None = None
     """The last decision that changed something, and how it came about."""
     history: Annotated[list[HistoryEntry], Field(max_length=5, json_schema_extra=ATOMIC_LIST, default_factory=list)]

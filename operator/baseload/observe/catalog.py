@@ -37,6 +37,7 @@ class Catalog:
     def __init__(self, on_dirty: Callable[[ServingKey], None], on_kind: Callable[[str], None] = lambda _: None) -> None:
         self.entries: dict[ServingKey, Entry] = {}
         self.pools: dict[str, tuple[PoolObject, Pool | None]] = {}
+        self.refused_pools: dict[str, str] = {}
         self._claims: dict[WorkloadKey, set[ServingKey]] = defaultdict(set)
         self._on_dirty = on_dirty
         self._on_kind = on_kind
@@ -77,7 +78,9 @@ class Catalog:
         pool: Pool | None = None
         try:
             pool = pool_of(stored)
+            self.refused_pools.pop(stored.name, None)
         except ConfigError as error:
+            self.refused_pools[stored.name] = str(error)
             logger.error("pool refused", extra={"pool": stored.name, "error": str(error)})  # noqa: TRY400
         self.pools[stored.name] = (stored, pool)
 
@@ -85,6 +88,7 @@ class Catalog:
         """Forget a CapacityPool that is gone."""
         if name in self.pools and self.pools[name][0].uid == uid:
             del self.pools[name]
+            self.refused_pools.pop(name, None)
 
     def usable_pools(self) -> list[Pool]:
         """The pools that could be read."""

@@ -53,6 +53,7 @@ class Cluster:
         self._on_dirty = on_dirty
         self._clock = clock
         self._hurry_until = 0.0
+        self._was_complete = False
         self._named = {kind: asyncio.Event() for kind in WORKLOAD_PATHS}
         self._workloads = {
             kind: Watch(connection, path, lean, self._workload_changed, clock=clock)
@@ -77,13 +78,19 @@ class Cluster:
 
     @property
     def ready(self) -> bool:
-        """Whether the first complete picture is there; before it nothing may be decided."""
-        return self.resynced_time > 0 and self.census.time > 0 and all(w.synced.is_set() for w in self._started())
+        """Whether the first complete picture was there; before it nothing may be decided.
+
+        A kind that is named for the first time later holds only its own servings back (`is_known`).
+        """
+        if not self._was_complete:
+            listed = self.resynced_time > 0 and self.census.time > 0
+            self._was_complete = listed and all(watch.synced.is_set() for watch in self._started())
+        return self._was_complete
 
     @property
     def world_time(self) -> float:
         """Unix time since when no watch has been silent."""
-        return min(watch.last_contact for watch in self._started())
+        return min((w.last_contact for w in self._started() if w.synced.is_set()), default=0.0)
 
     @property
     def relists(self) -> int:
@@ -126,9 +133,7 @@ class Cluster:
         seen = new or old
         if seen is None or (old is not None and new is not None and _numbers(old) == _numbers(new)):
             return
-        if new is None:
-            self.start_up.forget(seen.key)
-        elif new.ready != new.wanted:
+        if new is not None and new.ready != new.wanted:
             self.hurry(POD_LISTING_SECONDS)
         for serving in self.catalog.claimants(seen.key):
             self._on_dirty(serving)
@@ -139,6 +144,8 @@ class Cluster:
                 continue
             names = self._scaled_by[scaler.target]
             (names.add if add else names.discard)(scaler.name)
+            if not names:
+                del self._scaled_by[scaler.target]
             for serving in self.catalog.claimants(scaler.target):
                 self._on_dirty(serving)
 

@@ -57,7 +57,11 @@ class KubeConnection:
         """Read the credentials again after a 401; at most each few seconds, since every watch sees it at once."""
         if time.monotonic() - self._reloaded >= RELOAD_SPACING_SECONDS:
             self._reloaded = time.monotonic()
-            await _load(self.kubeconfig, self.configuration)
+            try:
+                await _load(self.kubeconfig, self.configuration)
+            except ConfigError as error:
+                # A file that is just being replaced; the old credentials stay until the next 401.
+                logger.warning("credentials not read again", extra={"error": str(error)})
 
     async def get(self, path: str, parameters: Mapping[str, str] | None = None) -> bytes:
         """The body of one GET as bytes; raises ApiError."""

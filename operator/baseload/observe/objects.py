@@ -69,13 +69,14 @@ class ServingObject:
 
 @dataclass(frozen=True, slots=True)
 class PoolObject:
-    """A CapacityPool as it is stored; spec as JSON bytes."""
+    """A CapacityPool as it is stored; spec and status as JSON bytes."""
 
     name: str
     uid: str
     resource_version: str
     generation: int
     spec: bytes
+    status: bytes
 
 
 def deployment(raw: Raw) -> Workload:
@@ -142,6 +143,7 @@ def pool_object(raw: Raw) -> PoolObject:
         resource_version=metadata["resourceVersion"],
         generation=int(metadata.get("generation", 0)),
         spec=orjson.dumps(raw.get("spec") or {}),
+        status=orjson.dumps(raw.get("status") or {}),
     )
 
 

@@ -5,7 +5,7 @@ Pods are listed, not watched: they change twenty times as often as all else (ope
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -74,21 +74,25 @@ class StartUpTimes:
         # Condition times are whole seconds, so a start-up of nothing is one of less than a second.
         return max(samples[min(int(START_UP_QUANTILE * len(samples)), len(samples) - 1)], 1.0)
 
-    def forget(self, workload: WorkloadKey) -> None:
-        """Drop what belongs to a workload that is gone."""
-        self._samples.pop(workload, None)
+    def keep(self, workloads: Set[WorkloadKey]) -> None:
+        """Drop what belongs to workloads without any pod: Jobs come and go."""
+        for workload in self._samples.keys() - workloads:
+            del self._samples[workload]
 
 
 async def list_pods(connection: KubeConnection, now: float, start_up: StartUpTimes) -> PodCensus:
     """List all live pods by pages and add them up; raises ApiError. Terminating pods still hold what they hold."""
     held: dict[str, dict[str, int]] = defaultdict(dict)
     unplaced: dict[WorkloadKey, int] = defaultdict(int)
+    seen: set[WorkloadKey] = set()
     parameters = {"limit": str(PAGE_SIZE), "fieldSelector": LIVE_PODS}
     while True:
         page = orjson.loads(await connection.get(PODS_PATH, parameters))
         for raw in page["items"]:
             pod = pod_facts(raw)
             start_up.observe(pod)
+            if pod.workload is not None:
+                seen.add(pod.workload)
             if pod.node:
                 holding = held[pod.node]
                 for name, count in pod.requests.items():
@@ -97,6 +101,7 @@ async def list_pods(connection: KubeConnection, now: float, start_up: StartUpTim
                 unplaced[pod.workload] += 1
         token = page["metadata"].get("continue")
         if not token:
+            start_up.keep(seen)
             return PodCensus(now, dict(held), dict(unplaced))
         parameters["continue"] = token
         await asyncio.sleep(0)

@@ -41,7 +41,7 @@ async def metadata_of(connection: KubeConnection, path: str) -> dict[Key, Identi
     }
     found: dict[Key, Identity] = {}
     try:
-        async for event in events(connection, path, parameters, TIMEOUT, METADATA_ONLY):
+        async for event in events(connection, path, parameters, TIMEOUT, accept=METADATA_ONLY):
             if event["type"] == "BOOKMARK":
                 return found
             if event["type"] == "ERROR":

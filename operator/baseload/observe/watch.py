@@ -91,10 +91,13 @@ class Watch(Generic[Lean]):
             parameters |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         else:
             parameters["resourceVersion"] = self._version
-        async for event in events(self._connection, self.path, parameters, self._timeout):
-            self.last_contact = self._clock()
+        async for event in events(self._connection, self.path, parameters, self._timeout, opened=self._touch):
+            self._touch()
             if self._take(event, seen):
                 seen = None
+
+    def _touch(self) -> None:
+        """The server is there and would tell of changes: an opened stream counts as much as an event."""
         self.last_contact = self._clock()
 
     def _take(self, event: Raw, seen: set[Key] | None) -> bool:
@@ -147,7 +150,13 @@ class Watch(Generic[Lean]):
         self.synced.set()
 
     def _put(self, key: Key, raw: Raw) -> None:
-        old, new = self.objects.get(key), self._lean(raw)
+        old = self.objects.get(key)
+        try:
+            new = self._lean(raw)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            # One object nobody can read must not blind us for all the others.
+            logger.error("object not understood", extra={"path": self.path, "object": key, "error": repr(error)})  # noqa: TRY400
+            return
         self.objects[key] = new
         if old != new:
             self._changed(key, old, new)
@@ -167,6 +176,10 @@ class Watch(Generic[Lean]):
             self._has_watch_list = False
             logger.info("server has no watch-list, listing instead", extra={"path": self.path})
             return
+        if isinstance(error.__cause__, aiohttp.SocketTimeoutError):
+            # Bookmarks come each 60 to 75 s, so a quiet resource may well be silent for longer than we wait.
+            logger.info("watch was silent and is opened again", extra={"path": self.path})
+            return
         level = logging.ERROR if isinstance(error, ForbiddenError) else logging.WARNING
         logger.log(level, "watch broke", extra={"path": self.path, "status": error.status, "error": str(error)})
 
@@ -176,11 +189,17 @@ async def events(
     path: str,
     parameters: Mapping[str, str],
     timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, with a separate limit on silence
+    *,
     accept: str = "application/json",
+    opened: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Raw]:
-    """The events of one watch request as parsed lines, giving way to other tasks every few lines."""
+    """The events of one watch request as parsed lines, giving way to other tasks every few lines.
+
+    `opened` is called when the server has accepted the request.
+    """
     count = 0
     async with connection.stream(path, parameters, timeout=timeout, accept=accept) as response:
+        opened()
         async for line in response.content:
             if line.isspace():
                 continue

@@ -17,6 +17,9 @@ DRAIN_LOAD = 0.95
 IMBALANCE_PRIOR = 1.0
 """Variance over mean of running sequences between replicas before it was measured: random routing."""
 
+WIDEST_SCATTER = 0.1
+"""Scatter around the line, as a share of the target, beyond which it is the measurement that scatters."""
+
 BURSTINESS = 2.0
 """Variance over mean of the whole fleet's running sequences: arrivals a little burstier than Poisson."""
 
@@ -66,7 +69,8 @@ def capacity_of(model: ReplicaModel, spec: ServingSpec) -> Capacity | None:
     limit, z = inf, NormalDist().inv_cdf(strictest_attainment(spec))
     if spec.inter_token_latency is not None:
         # Not the mean request must keep the objective but the slow one, so what scatters around the line counts.
-        limit = law.running_at(spec.inter_token_latency.seconds - z * law.residual_seconds)
+        target = spec.inter_token_latency.seconds
+        limit = law.running_at(target - z * min(law.residual_seconds, WIDEST_SCATTER * target))
     if model.saturated_running is not None:
         limit = min(limit, max(model.saturated_running, 1.0))
     work = None if model.tokens_per_request is None else law.slope_seconds * model.tokens_per_request

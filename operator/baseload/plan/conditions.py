@@ -9,17 +9,21 @@ HELD = frozenset({Reason.MIN_REPLICAS, Reason.STABILIZATION, Reason.STEP_LIMITED
 """Limits of everyday life, which come and go with each change and are no state worth a condition."""
 
 
+VALID = Condition("Accepted", Status.TRUE, Reason.ACCEPTED, "the spec is valid and its target exists")
+NOBODY_ELSE = Condition("Conflict", Status.FALSE, Reason.NO_CONFLICT, "nobody else writes the target's replicas")
+
+
 def conditions_of(state: ServingState, limits: tuple[Limit, ...]) -> tuple[Condition, ...]:
     """All conditions of a serving that is scaled, in the order they are shown."""
     metrics, capacity = _metrics(state), _capacity(state)
     return (
         _ready(metrics),
-        Condition("Accepted", Status.TRUE, Reason.ACCEPTED, "the spec is valid and its target exists"),
+        VALID,
         metrics,
         capacity,
         _limited(limits),
         _paused(state),
-        Condition("Conflict", Status.FALSE, Reason.NO_CONFLICT, "nobody else writes the target's replicas"),
+        NOBODY_ELSE,
         Condition("Stalled", Status.FALSE, Reason.ACCEPTED, "nothing waits for a person"),
     )
 
@@ -30,17 +34,19 @@ CONFLICTS = frozenset({Reason.FOREIGN_AUTOSCALER, Reason.FOREIGN_WRITER, Reason.
 def refused_conditions(reason: Reason, message: str) -> tuple[Condition, ...]:
     """All conditions of a serving that must not be scaled at all; what is not looked at is Unknown."""
     conflict = reason in CONFLICTS
-    accepted = Status.TRUE if conflict else Status.FALSE
-    accepted_reason = Reason.ACCEPTED if conflict else reason
+    accepted = Condition("Accepted", Status.FALSE, reason, message)
+    fought = NOBODY_ELSE
+    if conflict:
+        accepted, fought = VALID, Condition("Conflict", Status.TRUE, reason, message)
     unknown = [
         Condition(name, Status.UNKNOWN, Reason.NOT_OBSERVED, "not looked at while nothing is scaled")
         for name in ("MetricsAvailable", "CapacityAvailable", "ScalingLimited", "Paused")
     ]
     return (
         Condition("Ready", Status.FALSE, reason, message),
-        Condition("Accepted", accepted, accepted_reason, message),
+        accepted,
         *unknown,
-        Condition("Conflict", Status.TRUE if conflict else Status.FALSE, reason, message),
+        fought,
         Condition("Stalled", Status.TRUE, reason, message),
     )
 

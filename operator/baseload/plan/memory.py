@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 class ReplicaModel:
     """The learned law of one replica: inter-token time over running sequences, `ITL = alpha + slope * B`.
 
-    planning.md 4.1 and planning-review.md (identifiability). `weight` and the five sums are the information behind
-    the fit, in replica samples with forgetting, seconds and sequences. `time_to_first_token_unloaded_seconds` is S
-    in `TTFT = S / (1 - rho)`; `saturated_running` is how many sequences ran where requests had to wait;
-    `load_factor` (0..1] is what experience took off the capacity, `load_factor_time` when it last did.
+    `weight` and the five sums are the information behind the fit, in replica samples with forgetting, seconds and
+    sequences. `time_to_first_token_unloaded_seconds` is S in `TTFT = S / (1 - rho)`; `saturated_running` is how many
+    sequences ran where requests had to wait for long, `queued_since` when that began; `load_factor` (0..1] is what
+    experience took off the capacity, `load_factor_time` when it last did. See docs/explanation/decision.md.
     """
 
     weight: float = 0.0
@@ -26,6 +26,7 @@ class ReplicaModel:
     imbalance: float | None = None
     tokens_per_request: float | None = None
     saturated_running: float | None = None
+    queued_since: float | None = None
     load_factor: float = 1.0
     load_factor_time: float = 0.0
     updated_time: float = 0.0

@@ -64,6 +64,15 @@ class Law:
         return work / (self.alpha_seconds + work)
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When a lesson is learned: the time, the window behind a sample and the share of the old that the new replaces."""
+
+    now: float
+    window_seconds: float
+    blend: float
+
+
 def fit(model: ReplicaModel) -> Law | None:
     """Fit the law by weighted least squares with a prior on the slope; None while too little was seen."""
     if model.weight < LEAST_SAMPLES or model.sum_running <= 0 or model.sum_latency <= 0:
@@ -115,8 +124,8 @@ def learn(
     learned = _forget(model, exp(-elapsed / FORGETTING_SECONDS))
     for sample in usable:
         learned = _add(learned, sample.running, sample.inter_token_seconds or 0.0, weight)
-    blend = 1.0 - exp(-elapsed / SMOOTHING_SECONDS)
-    learned = _learn_beside(learned, usable, signals, blend, settled=settled)
+    pace = Pace(now, window_seconds, 1.0 - exp(-elapsed / SMOOTHING_SECONDS))
+    learned = _learn_beside(learned, usable, signals, pace, settled=settled)
     return replace(learned, updated_time=now)
 
 
@@ -148,13 +157,13 @@ def _add(model: ReplicaModel, running: float, latency: float, weight: float) -> 
 
 
 def _learn_beside(
-    model: ReplicaModel, usable: list[ReplicaSignals], signals: ServingSignals, blend: float, *, settled: bool
+    model: ReplicaModel, usable: list[ReplicaSignals], signals: ServingSignals, pace: Pace, *, settled: bool
 ) -> ReplicaModel:
     """Follow tokens per request, the unloaded time to first token, imbalance between replicas and saturation."""
     changes: dict[str, float | None] = {}
     if isinstance(signals.output_tokens_per_request, Value):
         changes["tokens_per_request"] = _follow(
-            model.tokens_per_request, signals.output_tokens_per_request.value, blend
+            model.tokens_per_request, signals.output_tokens_per_request.value, pace.blend
         )
     law = fit(model)
     waiting = signals.waiting.value if isinstance(signals.waiting, Value) else 0.0
@@ -162,24 +171,30 @@ def _learn_beside(
     if law and first and waiting < 1:
         unloaded = sum((s.time_to_first_token_seconds or 0.0) * (1 - law.load_at(s.running)) for s in first)
         changes["time_to_first_token_unloaded_seconds"] = _follow(
-            model.time_to_first_token_unloaded_seconds, unloaded / len(first), blend
+            model.time_to_first_token_unloaded_seconds, unloaded / len(first), pace.blend
         )
     if settled and len(usable) >= 2:
         mean = sum(s.running for s in usable) / len(usable)
         variance = sum((s.running - mean) ** 2 for s in usable) / (len(usable) - 1)
         measured = min(variance / max(mean, 1.0), WORST_IMBALANCE)
-        changes["imbalance"] = _follow(model.imbalance, measured, blend)
-    changes["saturated_running"] = _saturated(model.saturated_running, usable, waiting, blend)
-    return replace(model, **changes)  # type: ignore[arg-type]
+        changes["imbalance"] = _follow(model.imbalance, measured, pace.blend)
+    return _learn_saturation(replace(model, **changes), usable, waiting, pace)  # type: ignore[arg-type]
 
 
-def _saturated(old: float | None, usable: list[ReplicaSignals], waiting: float, blend: float) -> float | None:
-    """Sequences that run where many requests have to wait: the engine's own limit, seen and not configured."""
+def _learn_saturation(model: ReplicaModel, usable: list[ReplicaSignals], waiting: float, pace: Pace) -> ReplicaModel:
+    """Learn how many sequences run where many requests wait for a whole window: the engine's own limit, seen.
+
+    A shorter queue is one of requests being admitted, which every engine has between two iterations.
+    """
     running = sum(s.running for s in usable)
     if not usable or waiting < QUEUE_SHARE * running:
-        return old
-    most = max(s.running for s in usable)
-    return most if old is None else max(most, _follow(old, most, blend))
+        return replace(model, queued_since=None)
+    since = pace.now if model.queued_since is None else model.queued_since
+    if pace.now - since < pace.window_seconds:
+        return replace(model, queued_since=since)
+    old, most = model.saturated_running, max(s.running for s in usable)
+    limit = most if old is None else max(most, _follow(old, most, pace.blend))
+    return replace(model, queued_since=since, saturated_running=limit)
 
 
 def _follow(old: float | None, new: float, blend: float) -> float:

@@ -13,6 +13,7 @@ from baseload.api.reasons import Reason
 from baseload.plan.capacity import Capacity, replicas_for_backlog, replicas_for_rate, replicas_for_running
 from baseload.plan.demand import Demand, expected
 from baseload.plan.memory import ServingMemory
+from baseload.plan.replica_model import QUEUE_SHARE
 from baseload.plan.signals import Missing, NoTraffic, ServingSignals, Signal, Value
 from baseload.plan.snapshot import ServingState, TargetState
 
@@ -99,7 +100,9 @@ def by_rate(given: SizingInput) -> Size | None:
 
 def _backlog(given: SizingInput, capacity: Capacity) -> float:
     """Requests beyond what the ready replicas hold inside the objective: waiting ones and too many running."""
-    held = given.target.ready * capacity.running_at(max(given.target.ready, 1))
+    ready = given.target.ready
+    # Without an inter-token objective a replica may hold any number, but none holds nothing.
+    held = ready * capacity.running_at(ready) if ready else 0.0
     over = max(number(given.signals.running) - held, 0.0)
     return number(given.signals.waiting) + over
 
@@ -132,7 +135,8 @@ def by_queue(given: SizingInput) -> Size | None:
         return None
     current, waiting = given.target.wanted, number(given.signals.waiting)
     share = min(waiting / max(number(running), 1.0), 1.0)
-    wanted = current + ceil(current * share) if waiting >= 1 and given.target.ready >= current else current
+    queued = share >= QUEUE_SHARE and given.target.ready >= current
+    wanted = current + ceil(current * share) if queued else current
     message = f"capacity of a replica is not known yet; {waiting:.0f} requests wait"
     return Size(wanted, Reason.MODEL_UNKNOWN, message)
 

@@ -1,0 +1,146 @@
+"""Publishing statuses: what stands in the API already, and the background writer that keeps to a budget."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from baseload.act.status import Essence, essence_of
+from baseload.act.writer import KubeWriter, TokenBucket
+from baseload.errors import ApiError, ConflictError, NotFoundError
+from baseload.plan.snapshot import ServingKey
+
+logger = logging.getLogger(__name__)
+
+STATUSES_PER_SECOND = 50.0
+WORKERS = 8
+REFUSED_SECONDS = 60.0
+"""A status that the API server finds invalid is not sent again for this long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A ModelServing as the watch last showed it; `status` as JSON."""
+
+    uid: str
+    resource_version: str
+    generation: int
+    status: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What stands in the API: the version to write against, and the status there."""
+
+    resource_version: str
+    essence: Essence
+    status: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Our own write until the watch shows it: `replaced` is the version the watch showed before."""
+
+    uid: str
+    replaced: str
+    published: Published
+
+
+@dataclass(frozen=True, slots=True)
+class StatusOrder:
+    """A status to write for a serving."""
+
+    key: ServingKey
+    stored: Stored
+    status: Mapping[str, Any]
+    essence: Essence
+
+
+class StatusPublisher:
+    """Writes statuses; those that carry an intent at once, the others in the background at 50 a second at most."""
+
+    def __init__(self, writer: KubeWriter) -> None:
+        self._writer = writer
+        self._bucket = TokenBucket(STATUSES_PER_SECOND)
+        self._pending: dict[ServingKey, StatusOrder] = {}
+        self._writing: set[ServingKey] = set()
+        self._arrived = asyncio.Event()
+        self._written: dict[ServingKey, _Written] = {}
+        self._seen: dict[ServingKey, tuple[str, Published]] = {}
+        self._refused: dict[ServingKey, tuple[Essence, float]] = {}
+
+    def published(self, key: ServingKey, stored: Stored) -> Published:
+        """What stands in the API now: our last write until the watch shows something newer."""
+        own = self._written.get(key)
+        if own is not None and own.uid == stored.uid and stored.resource_version == own.replaced:
+            return own.published
+        self._written.pop(key, None)
+        seen = self._seen.get(key)
+        if seen is None or seen[1].resource_version != stored.resource_version or seen[0] != stored.uid:
+            status = orjson.loads(stored.status)
+            seen = (stored.uid, Published(stored.resource_version, essence_of(status), stored.status))
+            self._seen[key] = seen
+        return seen[1]
+
+    def later(self, order: StatusOrder) -> None:
+        """Write a status when its turn comes; a newer one for the same serving replaces it."""
+        refused = self._refused.get(order.key)
+        if refused is not None and refused[0] == order.essence and time.monotonic() < refused[1]:
+            return
+        if order.key not in self._writing:
+            self._pending[order.key] = order
+            self._arrived.set()
+
+    async def now(self, order: StatusOrder) -> None:
+        """Write a status before anything else; raises ApiError. A stale version is read again once."""
+        self._pending.pop(order.key, None)
+        stored = order.stored
+        version = self.published(order.key, stored).resource_version
+        key = order.key
+        try:
+            version = await self._writer.status(key.namespace, key.name, order.status, version)
+        except ConflictError:
+            uid, version, generation = await self._writer.serving_version(key.namespace, key.name)
+            if uid != stored.uid or generation != stored.generation:
+                raise
+            version = await self._writer.status(key.namespace, key.name, order.status, version)
+        published = Published(version, order.essence, orjson.dumps(order.status))
+        self._written[key] = _Written(stored.uid, stored.resource_version, published)
+
+    def forget(self, key: ServingKey) -> None:
+        """Drop what belongs to a serving that is gone."""
+        for table in (self._pending, self._written, self._seen, self._refused):
+            table.pop(key, None)
+
+    async def run(self) -> None:
+        """Write what is pending until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(WORKERS):
+                tasks.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            while not self._pending:
+                self._arrived.clear()
+                await self._arrived.wait()
+            await self._bucket.take()
+            if not self._pending:
+                continue
+            key = next(iter(self._pending))
+            order = self._pending.pop(key)
+            self._writing.add(key)
+            try:
+                await self.now(order)
+            except NotFoundError:
+                logger.info("status of a deleted serving dropped", extra={"serving": str(key)})
+            except ApiError as error:
+                # The next tick sees that it is not published and orders it again.
+                if 400 <= error.status < 500 and error.status not in (401, 409, 429):
+                    self._refused[key] = (order.essence, time.monotonic() + REFUSED_SECONDS)
+                logger.warning("status not written", extra={"serving": str(key), "error": str(error)})
+            finally:
+                self._writing.discard(key)

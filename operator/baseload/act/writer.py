@@ -1,0 +1,162 @@
+"""The only place that writes to the Kubernetes API: scale, status, events. Every write carries a resourceVersion."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import client
+
+from baseload.errors import ApiError, ConfigError, api_error
+
+REQUEST_TIMEOUT_SECONDS = 10.0
+FIELD_MANAGER = "baseload"
+MERGE_PATCH = "application/merge-patch+json"
+GROUP, VERSION = "baseload.dev", "v1alpha1"
+PLURALS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
+
+Raw = Mapping[str, Any]
+Count = Callable[[str, str], None]
+"""Told of each write: its kind (scale, status, event) and its outcome (written, conflict, failed)."""
+
+
+class KubeWriter:
+    """Writes with a time limit and Baseload's errors; `count` is told of each, `reload` called after a 401."""
+
+    def __init__(self, api_client: client.ApiClient, count: Count, reload: Callable[[], Awaitable[None]]) -> None:
+        self._objects = client.CustomObjectsApi(api_client)
+        self._count = count
+        self._reload = reload
+
+    async def scale(self, kind: str, namespace: str, name: str, replicas: int, resource_version: str) -> None:
+        """Set spec.replicas through the scale subresource, if nobody wrote since `resource_version`."""
+        if kind not in PLURALS:
+            raise ConfigError(f"kind '{kind}' cannot be scaled; known are {', '.join(PLURALS)}")
+        body = {"metadata": {"resourceVersion": resource_version}, "spec": {"replicas": replicas}}
+        await self._write(
+            "scale",
+            f"scale {kind} {namespace}/{name}",
+            lambda: self._objects.patch_namespaced_custom_object_scale(
+                "apps", "v1", namespace, PLURALS[kind], name, body, **_patch()
+            ),
+        )
+
+    async def status(self, namespace: str, name: str, status: Raw, resource_version: str) -> str:
+        """Write the status of a ModelServing; the new resourceVersion. Lists are replaced as a whole."""
+        body = {"metadata": {"resourceVersion": resource_version}, "status": status}
+        answer = await self._write(
+            "status",
+            f"status of ModelServing {namespace}/{name}",
+            lambda: self._objects.patch_namespaced_custom_object_status(
+                GROUP, VERSION, namespace, "modelservings", name, body, **_patch()
+            ),
+        )
+        return str(answer["metadata"]["resourceVersion"])
+
+    async def pool_status(self, name: str, status: Raw, resource_version: str) -> str:
+        """Write the status of a CapacityPool; the new resourceVersion."""
+        body = {"metadata": {"resourceVersion": resource_version}, "status": status}
+        answer = await self._write(
+            "status",
+            f"status of CapacityPool {name}",
+            lambda: self._objects.patch_cluster_custom_object_status(
+                GROUP, VERSION, "capacitypools", name, body, **_patch()
+            ),
+        )
+        return str(answer["metadata"]["resourceVersion"])
+
+    async def create_event(self, namespace: str, body: Raw) -> None:
+        """Post an event (events.k8s.io/v1)."""
+        await self._write(
+            "event",
+            f"event {namespace}/{body['metadata']['name']}",
+            lambda: self._objects.create_namespaced_custom_object(
+                "events.k8s.io", "v1", namespace, "events", dict(body), _request_timeout=REQUEST_TIMEOUT_SECONDS
+            ),
+        )
+
+    async def patch_event(self, namespace: str, name: str, body: Raw) -> None:
+        """Count a repetition into an event posted before."""
+        await self._write(
+            "event",
+            f"event {namespace}/{name}",
+            lambda: self._objects.patch_namespaced_custom_object(
+                "events.k8s.io", "v1", namespace, "events", name, dict(body), **_patch()
+            ),
+        )
+
+    async def workload(self, kind: str, namespace: str, name: str) -> tuple[str, int]:
+        """ResourceVersion and spec.replicas of a workload as the server has it now."""
+        raw = await self._call(
+            f"read {kind} {namespace}/{name}",
+            lambda: self._objects.get_namespaced_custom_object(
+                "apps", "v1", namespace, PLURALS[kind], name, _request_timeout=REQUEST_TIMEOUT_SECONDS
+            ),
+        )
+        return str(raw["metadata"]["resourceVersion"]), int(raw["spec"].get("replicas", 1))
+
+    async def serving_version(self, namespace: str, name: str) -> tuple[str, str, int]:
+        """uid, resourceVersion and generation of a ModelServing as the server has it now."""
+        raw = await self._call(
+            f"read ModelServing {namespace}/{name}",
+            lambda: self._objects.get_namespaced_custom_object(
+                GROUP, VERSION, namespace, "modelservings", name, _request_timeout=REQUEST_TIMEOUT_SECONDS
+            ),
+        )
+        metadata = raw["metadata"]
+        return str(metadata["uid"]), str(metadata["resourceVersion"]), int(metadata["generation"])
+
+    async def _write(self, kind: str, what: str, call: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - JSON
+        try:
+            answer = await self._call(what, call)
+        except ApiError as error:
+            self._count(kind, "conflict" if error.status == 409 else "failed")
+            raise
+        self._count(kind, "written")
+        return answer
+
+    async def _call(self, what: str, call: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - JSON
+        """Turn what the client raises (its own errors and aiohttp's) into ours."""
+        try:
+            return await call()
+        except client.ApiException as error:
+            if error.status == 401:
+                await self._reload()
+            body = str(error.body or error.reason)[:300]
+            raise api_error(int(error.status or 0), f"{what}: {error.status} {body}") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise api_error(0, f"{what}: {type(error).__name__}: {error}") from error
+
+
+class TokenBucket:
+    """At most `per_second` passes a second, with a burst of one second's worth; waiters pass in order."""
+
+    def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_second = per_second
+        self._tokens = per_second
+        self._clock = clock
+        self._time = clock()
+        self._lock = asyncio.Lock()
+
+    async def take(self) -> None:
+        """Wait for a token."""
+        async with self._lock:
+            self._refill()
+            if self._tokens < 1.0:
+                await asyncio.sleep((1.0 - self._tokens) / self._per_second)
+                self._refill()
+            self._tokens -= 1.0
+
+    def _refill(self) -> None:
+        now = self._clock()
+        self._tokens = min(self._tokens + (now - self._time) * self._per_second, max(self._per_second, 1.0))
+        self._time = now
+
+
+def _patch() -> dict[str, Any]:
+    return {
+        "_request_timeout": REQUEST_TIMEOUT_SECONDS,
+        "_content_type": MERGE_PATCH,
+        "field_manager": FIELD_MANAGER,
+    }

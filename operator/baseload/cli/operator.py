@@ -1,0 +1,58 @@
+"""`baseload operator`: run the operator in the foreground until SIGTERM or Ctrl-C."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+PORT = click.IntRange(1, 65535)
+INTERVAL = click.FloatRange(min=0.5, max=300.0)
+
+
+@click.command(context_settings={"auto_envvar_prefix": "BASELOAD", "show_default": True})
+@click.option("--prometheus-url", required=True, help="Prometheus (or a compatible API) that scrapes the replicas.")
+@click.option("--prometheus-token-file", type=FILE, help="File with a bearer token for Prometheus, read each time.")
+@click.option("--prometheus-ca-file", type=FILE, help="File with the certificate authority of Prometheus.")
+@click.option("--kubeconfig", type=FILE, help="Default: the pod's service account.")
+@click.option("--tick-seconds", type=INTERVAL, default=5.0, help="How often it decides.")
+@click.option("--scrape-seconds", type=INTERVAL, default=15.0, help="How often Prometheus scrapes the replicas.")
+@click.option("--metrics-port", type=PORT, default=8080, help="Port of /metrics and /readyz.")
+@click.option("--liveness-port", type=PORT, default=8081, help="Port of /healthz.")
+@click.option("--listen-address", default="0.0.0.0", help="Address of both ports.")  # noqa: S104 - the kubelet's probes
+@click.option("--log-format", type=click.Choice(["auto", "json", "text"]), default="auto", help="auto: text on a tty.")
+def operator(
+    *,
+    prometheus_url: str,
+    prometheus_token_file: Path | None,
+    prometheus_ca_file: Path | None,
+    kubeconfig: Path | None,
+    tick_seconds: float,
+    scrape_seconds: float,
+    metrics_port: int,
+    liveness_port: int,
+    listen_address: str,
+    log_format: str,
+) -> None:
+    """Keep every ModelServing of the cluster inside its latency objective.
+
+    Every option can also be set as BASELOAD_NAME, for example BASELOAD_PROMETHEUS_URL.
+    """
+    # Imported here, so that `baseload --help` does not load kopf and the Kubernetes client.
+    from baseload.control.log import configure_logging  # noqa: PLC0415
+    from baseload.control.operator import run_operator  # noqa: PLC0415
+    from baseload.control.settings import Settings  # noqa: PLC0415
+
+    configure_logging(log_format)
+    settings = Settings(
+        prometheus_url=prometheus_url,
+        kubeconfig=kubeconfig,
+        prometheus_token_file=prometheus_token_file,
+        prometheus_ca_file=prometheus_ca_file,
+        tick_seconds=tick_seconds,
+        scrape_seconds=scrape_seconds,
+        metrics_port=metrics_port,
+        liveness_port=liveness_port,
+        listen_address=listen_address,
+    )
+    asyncio.run(run_operator(settings))

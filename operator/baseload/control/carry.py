@@ -1,0 +1,152 @@
+"""From the decisions of one round to orders: what is scaled, what is published, what is said."""
+
+import logging
+from collections.abc import Mapping
+
+import orjson
+
+from baseload.act.actuator import Outcome, ScaleOrder
+from baseload.act.events import EventRecorder, Notice, Subject
+from baseload.act.publisher import StatusOrder, StatusPublisher
+from baseload.act.status import StatusInput, build_status, essence
+from baseload.api.reasons import Reason
+from baseload.control.intent import awaits_echo, intend, written
+from baseload.control.metrics import OperatorMetrics
+from baseload.control.servings import Looked
+from baseload.plan.decision import Decision, Status
+from baseload.plan.snapshot import ServingKey
+
+logger = logging.getLogger(__name__)
+
+WARNED_OF = ("MetricsAvailable", "CapacityAvailable", "Conflict", "Accepted")
+"""Conditions whose bad state is worth an event."""
+
+
+class Round:
+    """Takes the decisions of one round; `orders` are the scale orders to carry out."""
+
+    def __init__(self, publisher: StatusPublisher, events: EventRecorder, metrics: OperatorMetrics) -> None:
+        self.orders: list[ScaleOrder] = []
+        self._taken: dict[ServingKey, tuple[Looked, Decision]] = {}
+        self._publisher = publisher
+        self._events = events
+        self._metrics = metrics
+
+    def take(self, look: Looked, decision: Decision) -> None:
+        """Turn one decision into an order, a status, or nothing when all is as it should be."""
+        self._taken[decision.key] = (look, decision)
+        workload = look.workload
+        numbers = (decision.current, decision.raw, decision.final, workload.ready if workload else 0)
+        if look.record.shown != numbers:
+            self._metrics.show(decision.key, numbers)
+            look.record.shown = numbers
+        if look.record.overwritten:
+            self._say_overwritten(look)
+        order = self._scale_order(look, decision)
+        if order is not None:
+            self.orders.append(order)
+            return
+        status = self._status_order(look, decision)
+        if status is not None:
+            self._publisher.later(status)
+            self._say_changes(look, decision)
+
+    def conclude(self, outcomes: Mapping[ServingKey, Outcome], now: float) -> None:
+        """Remember how the orders ended and say what was scaled."""
+        for order in self.orders:
+            look, decision = self._taken[order.key]
+            self._conclude_one(order, look, decision, outcomes[order.key], now)
+
+    def _scale_order(self, look: Looked, decision: Decision) -> ScaleOrder | None:
+        intent, workload = look.record.intent, look.workload
+        if not look.enforced or intent is None or workload is None:
+            return None
+        echo_due = awaits_echo(intent, workload)
+        actual = intent.replicas if echo_due else workload.wanted
+        if decision.final == actual:
+            if decision.final != intent.replicas:
+                look.record.intent = intend(intent, decision.final)
+            return None
+        look.record.intent = intend(intent, decision.final)
+        return ScaleOrder(
+            key=decision.key,
+            kind=workload.key.kind,
+            name=workload.key.name,
+            replicas=decision.final,
+            expected=actual,
+            resource_version=workload.resource_version,
+            status=self._status_order(look, decision),
+        )
+
+    def _status_order(self, look: Looked, decision: Decision) -> StatusOrder | None:
+        """A status if it says something else than the published one."""
+        workload, intent = look.workload, look.record.intent
+        ready = workload.ready if workload else 0
+        desired = intent.replicas if intent and look.enforced else (workload.wanted if workload else 0)
+        given = StatusInput(
+            decision=decision,
+            spec=look.spec,
+            ready=ready,
+            pending=max(desired - ready, 0),
+            desired=desired,
+            write_failure=look.record.write_failure,
+        )
+        published = self._publisher.published(decision.key, look.stored)
+        wished = essence(given)
+        if wished == published.essence:
+            return None
+        status = build_status(given, orjson.loads(published.status))
+        return StatusOrder(decision.key, look.stored, status, wished)
+
+    def _conclude_one(self, order: ScaleOrder, look: Looked, decision: Decision, outcome: Outcome, now: float) -> None:
+        fields = {
+            "serving": str(order.key),
+            "replicas_before": order.expected,
+            "replicas": order.replicas,
+            "reason": str(decision.reason),
+        }
+        if outcome.error is not None:
+            # A stale version is everyday life: somebody wrote in between and the next tick decides anew.
+            stale = outcome.error.status == 409
+            look.record.write_failure = None if stale else f"replicas not written: {outcome.error}"
+            logger.log(
+                logging.INFO if stale else logging.ERROR, "not scaled", extra={**fields, "error": str(outcome.error)}
+            )
+            return
+        look.record.write_failure = None
+        if look.record.intent is not None:
+            look.record.intent = written(look.record.intent, outcome.based_on)
+        self._metrics.decisions.labels(str(decision.reason)).inc()
+        if decision.breach_since is not None:
+            self._metrics.breach_to_write.observe(max(now - decision.breach_since, 0.0))
+            fields["breach_to_write_seconds"] = f"{now - decision.breach_since:.3f}"
+        logger.info("scaled", extra={**fields, "detail": decision.message})
+        note = f"{order.expected} -> {order.replicas} replicas: {decision.message}"
+        self._events.record(Notice(_subject(look), str(decision.reason), "Scale", note))
+
+    def _say_changes(self, look: Looked, decision: Decision) -> None:
+        """Events for conditions that turned bad since the published status."""
+        published = self._publisher.published(decision.key, look.stored)
+        before = {c["type"]: c["reason"] for c in orjson.loads(published.status).get("conditions") or ()}
+        for condition in decision.conditions:
+            bad = Status.TRUE if condition.type == "Conflict" else Status.FALSE
+            if condition.type not in WARNED_OF or condition.status is not bad:
+                continue
+            if before.get(condition.type) != condition.reason:
+                notice = Notice(_subject(look), str(condition.reason), "Observe", condition.message, warning=True)
+                self._events.record(notice)
+                fields = {"serving": str(decision.key), "condition": condition.type, "reason": str(condition.reason)}
+                logger.warning("condition turned bad", extra={**fields, "detail": condition.message})
+
+    def _say_overwritten(self, look: Looked) -> None:
+        look.record.overwritten = False
+        intent, workload = look.record.intent, look.workload
+        if intent is None or workload is None:
+            return
+        note = f"somebody wrote {workload.wanted} replicas where {intent.replicas} are meant"
+        self._events.record(Notice(_subject(look), str(Reason.FOREIGN_WRITER), "Scale", note, warning=True))
+
+
+def _subject(look: Looked) -> Subject:
+    stored = look.entry.stored
+    return Subject(stored.namespace, stored.name, stored.uid)

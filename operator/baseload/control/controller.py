@@ -1,0 +1,267 @@
+"""The one ticker: read signals, take a snapshot, decide, act. A changed intent is decided on without waiting.
+
+Nothing is decided before the first complete picture; one broken object never stops the others.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import orjson
+
+from baseload.act.actuator import Actuator
+from baseload.act.events import EventRecorder
+from baseload.act.pool_status import PoolPublisher, PoolReport
+from baseload.act.publisher import StatusPublisher
+from baseload.control.carry import Round
+from baseload.control.health import Health
+from baseload.control.metrics import OperatorMetrics
+from baseload.control.servings import Looked, Servings
+from baseload.observe.accelerators import AcceleratorBook
+from baseload.observe.cluster import Cluster
+from baseload.observe.fleet import SignalRequest
+from baseload.plan.decision import Decision
+from baseload.plan.planner import plan
+from baseload.plan.signals import ServingSignals
+from baseload.plan.snapshot import ServingKey, Snapshot
+
+logger = logging.getLogger(__name__)
+
+DIRTY_SPACING_SECONDS = 0.2
+PORTION = 100
+"""Servings decided on without a break: about 15 ms."""
+HURRY_SECONDS = 60.0
+FIRST_PICTURE_POLL_SECONDS = 0.1
+
+
+class Signals(Protocol):
+    """The reader of signals, as far as the ticker needs it."""
+
+    async def read(self, now: float, wanted: Sequence[SignalRequest]) -> Mapping[ServingKey, ServingSignals]:
+        """The signals of each request; never raises for a gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """Intervals in seconds that the decision must know of."""
+
+    tick_seconds: float
+    signal_lag_seconds: float
+    learning_window_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """Everything that writes."""
+
+    actuator: Actuator
+    publisher: StatusPublisher
+    pools: PoolPublisher
+    events: EventRecorder
+
+
+class Controller:
+    """Decides for all servings each tick, and for dirty ones at once, until `stop()`."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        servings: Servings,
+        signals: Signals,
+        hands: Hands,
+        metrics: OperatorMetrics,
+        health: Health,
+        rhythm: Rhythm,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._cluster = cluster
+        self._servings = servings
+        self._signals = signals
+        self._hands = hands
+        self._metrics = metrics
+        self._health = health
+        self._rhythm = rhythm
+        self._clock = clock
+        self._warm_since = clock()
+        self._dirty: set[ServingKey] = set()
+        self._wake = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._broken: set[ServingKey] = set()
+
+    def mark_dirty(self, key: ServingKey) -> None:
+        """Decide on a serving soon; many marks of one serving are one decision."""
+        self._dirty.add(key)
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End `run()` after the writes in progress."""
+        self._stopped.set()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Wait for the first complete picture, then tick until stopped."""
+        while not self._cluster.ready and not self._stopped.is_set():  # noqa: ASYNC110 - many watches make it true
+            await asyncio.sleep(FIRST_PICTURE_POLL_SECONDS)
+        next_tick = time.monotonic()
+        while not self._stopped.is_set():
+            wait_seconds = next_tick - time.monotonic()
+            if wait_seconds > 0:
+                await self._wait(wait_seconds)
+                if self._dirty and not self._stopped.is_set():
+                    await self._guarded(self._decide_dirty)
+                    await asyncio.sleep(DIRTY_SPACING_SECONDS)
+                continue
+            next_tick = max(next_tick + self._rhythm.tick_seconds, time.monotonic())
+            await self._guarded(self.tick)
+
+    async def tick(self) -> None:
+        """One tick over everything."""
+        if not self._cluster.ready:
+            return
+        began = time.perf_counter()
+        signals = await self._read_unless_stopped()
+        if signals is None:
+            return
+        self._servings.take_signals(signals)
+        self._dirty.clear()
+        await self._decide(self._cluster.catalog.entries.keys())
+        await self._publish_pools()
+        for key in self._servings.forget_gone():
+            self._hands.publisher.forget(key)
+            self._metrics.forget(key)
+        self._metrics.tick.observe(time.perf_counter() - began)
+        self._metrics.servings.set(len(self._cluster.catalog.entries))
+        self._metrics.ghosts.set(self._cluster.ghosts)
+        self._metrics.relists.set(self._cluster.relists)
+        self._health.tick()
+
+    async def _read_unless_stopped(self) -> Mapping[ServingKey, ServingSignals] | None:
+        """The signals of all servings; None when a stop came first: nobody waits for a slow Prometheus then."""
+        reading = asyncio.ensure_future(self._signals.read(self._clock(), self._servings.requests()))
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        await asyncio.wait((reading, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if reading.done():
+            return reading.result()
+        reading.cancel()
+        return None
+
+    async def _publish_pools(self) -> None:
+        catalog, totals = self._cluster.catalog, self._cluster.accelerators().totals()
+        for name, (stored, _) in list(catalog.pools.items()):
+            nodes, accelerators, _ = totals.get(name, (0, 0, 0))
+            report = PoolReport(
+                name=name,
+                uid=stored.uid,
+                resource_version=stored.resource_version,
+                generation=stored.generation,
+                status=orjson.loads(stored.status),
+                nodes=nodes,
+                accelerators=accelerators,
+                refusal=catalog.refused_pools.get(name),
+            )
+            await self._hands.pools.publish(report, self._clock())
+
+    async def _wait(self, seconds: float) -> None:
+        self._wake.clear()
+        if self._dirty or self._stopped.is_set():
+            return
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        """A bug in one round must not end the process: it is logged and the next round comes."""
+        try:
+            await work()
+        except Exception:
+            logger.exception("round failed")
+
+    async def _decide_dirty(self) -> None:
+        if not self._cluster.ready:
+            self._dirty.clear()
+            return
+        keys, self._dirty = self._dirty, set()
+        if all(self._servings.is_read(key) for key in keys):
+            await self._decide(keys)
+        else:
+            await self.tick()
+
+    async def _decide(self, keys: Iterable[ServingKey]) -> None:
+        """Look, plan and act for some servings, in portions, so that watches and probes are served in between."""
+        book, waiting = self._cluster.accelerators(), list(keys)
+        carry = Round(self._hands.publisher, self._hands.events, self._metrics)
+        for start in range(0, len(waiting), PORTION):
+            self._decide_portion(waiting[start : start + PORTION], book, carry)
+            await asyncio.sleep(0)
+        if carry.orders:
+            self._cluster.hurry(HURRY_SECONDS)
+            carry.conclude(await self._hands.actuator.apply(carry.orders), self._clock())
+
+    def _decide_portion(self, keys: list[ServingKey], book: AcceleratorBook, carry: Round) -> None:
+        now = self._clock()
+        looked = self._look(keys, book, now)
+        for decision in self._plan(looked, now):
+            look = looked[decision.key]
+            try:
+                carry.take(look, decision)
+            except Exception as error:
+                self._report_broken(decision.key, error)
+                continue
+            look.record.memory = decision.memory
+
+    def _look(self, keys: list[ServingKey], book: AcceleratorBook, now: float) -> dict[ServingKey, Looked]:
+        looked = {}
+        for key in keys:
+            entry = self._cluster.catalog.entries.get(key)
+            if entry is None:
+                continue
+            try:
+                look = self._servings.look(entry, book, now)
+            except Exception as error:
+                self._report_broken(key, error)
+                continue
+            if look is not None:
+                looked[key] = look
+        return looked
+
+    def _plan(self, looked: Mapping[ServingKey, Looked], now: float) -> list[Decision]:
+        began = time.perf_counter()
+        states = tuple(look.state for look in looked.values())
+        snapshot = Snapshot(
+            now=now,
+            warm_since=self._warm_since,
+            world_time=self._cluster.world_time,
+            tick_seconds=self._rhythm.tick_seconds,
+            signal_lag_seconds=self._rhythm.signal_lag_seconds,
+            learning_window_seconds=self._rhythm.learning_window_seconds,
+            servings=states,
+        )
+        try:
+            decisions = list(plan(snapshot))
+            self._broken.difference_update(looked)
+        except Exception:
+            decisions = self._plan_one_by_one(snapshot)
+        self._metrics.plan.observe(time.perf_counter() - began)
+        return decisions
+
+    def _plan_one_by_one(self, snapshot: Snapshot) -> list[Decision]:
+        decisions: list[Decision] = []
+        for state in snapshot.servings:
+            try:
+                decisions.extend(plan(replace(snapshot, servings=(state,))))
+            except Exception as error:
+                self._report_broken(state.key, error)
+        return decisions
+
+    def _report_broken(self, key: ServingKey, error: Exception) -> None:
+        """Say it once; the others go on."""
+        self._metrics.failures.inc()
+        if key not in self._broken:
+            self._broken.add(key)
+            logger.error("serving could not be decided on", extra={"serving": str(key)}, exc_info=error)

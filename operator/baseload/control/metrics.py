@@ -1,0 +1,95 @@
+"""The operator's own metrics and the small HTTP server that shows them and the readiness."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, exposition
+from prometheus_client.process_collector import ProcessCollector
+
+from baseload.plan.snapshot import ServingKey
+
+TICK_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+NUMBERS = ("current", "raw", "final", "ready")
+
+
+class OperatorMetrics:
+    """All metrics of one operator in a registry of their own; names begin with `baseload_`."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        serving = ("namespace", "name")
+        self.replicas = {
+            number: Gauge(f"baseload_serving_replicas_{number}", text, serving, registry=self.registry)
+            for number, text in zip(
+                NUMBERS,
+                (
+                    "Replicas the target is set to.",
+                    "Replicas that demand asks for.",
+                    "Replicas that the limiters allow.",
+                    "Replicas that are ready.",
+                ),
+                strict=True,
+            )
+        }
+        self.decisions = Counter(
+            "baseload_decisions", "Changed decisions by reason.", ("reason",), registry=self.registry
+        )
+        self.writes = Counter(
+            "baseload_api_writes", "Writes to the Kubernetes API.", ("kind", "outcome"), registry=self.registry
+        )
+        self.breach_to_write = Histogram(
+            "baseload_breach_to_write_seconds",
+            "From the first sample that called for more replicas to the scale write.",
+            buckets=(1, 2, 4, 8, 15, 20, 30, 60, 120),
+            registry=self.registry,
+        )
+        self.tick = Histogram(
+            "baseload_tick_seconds", "Duration of a tick.", buckets=TICK_BUCKETS, registry=self.registry
+        )
+        self.plan = Histogram(
+            "baseload_plan_seconds", "Duration of the decision.", buckets=TICK_BUCKETS, registry=self.registry
+        )
+        self.loop_lag = Gauge("baseload_event_loop_lag_seconds", "Latest event loop lag.", registry=self.registry)
+        self.servings = Gauge("baseload_servings", "ModelServings known.", registry=self.registry)
+        self.ghosts = Gauge("baseload_resync_differences", "Differences found by resyncs.", registry=self.registry)
+        self.relists = Gauge("baseload_watch_relists", "Complete pictures taken by watches.", registry=self.registry)
+        self.failures = Counter(
+            "baseload_serving_failures", "Servings that could not be decided on.", registry=self.registry
+        )
+
+    def count_write(self, kind: str, outcome: str) -> None:
+        """Count one write to the Kubernetes API."""
+        self.writes.labels(kind, outcome).inc()
+
+    def show(self, key: ServingKey, numbers: tuple[int, int, int, int]) -> None:
+        """Show the replicas of a serving: current, raw, final and ready."""
+        for number, value in zip(NUMBERS, numbers, strict=True):
+            self.replicas[number].labels(key.namespace, key.name).set(value)
+
+    def forget(self, key: ServingKey) -> None:
+        """Drop the series of a serving that is gone, if it ever had any."""
+        for gauge in self.replicas.values():
+            with suppress(KeyError):
+                gauge.remove(key.namespace, key.name)
+
+
+async def serve_metrics(
+    metrics: OperatorMetrics, is_ready: Callable[[], bool], address: str, port: int
+) -> web.AppRunner:
+    """Serve `/metrics` and `/readyz` until the runner is cleaned up; raises OSError when the port is taken."""
+
+    async def show_metrics(_request: web.Request) -> web.Response:
+        body = exposition.generate_latest(metrics.registry)
+        return web.Response(body=body, headers={"Content-Type": exposition.CONTENT_TYPE_PLAIN_0_0_4})
+
+    async def show_ready(_request: web.Request) -> web.Response:
+        return web.Response(text="ok") if is_ready() else web.Response(status=503, text="first list not complete")
+
+    application = web.Application()
+    application.add_routes([web.get("/metrics", show_metrics), web.get("/readyz", show_ready)])
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, address, port).start()
+    return runner

@@ -1,0 +1,180 @@
+"""One operator process: everything made, wired, started and stopped here."""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import kopf
+from aiohttp import web
+
+from baseload.act.actuator import Actuator
+from baseload.act.events import EventRecorder
+from baseload.act.pool_status import PoolPublisher
+from baseload.act.publisher import StatusPublisher
+from baseload.act.writer import KubeWriter
+from baseload.control.controller import Controller, Hands, Rhythm
+from baseload.control.handlers import build_registry
+from baseload.control.health import Health
+from baseload.control.login import Login
+from baseload.control.metrics import OperatorMetrics, serve_metrics
+from baseload.control.servings import Servings
+from baseload.control.settings import Settings
+from baseload.errors import BaseloadError, ConfigError, NotFoundError, UnavailableError
+from baseload.observe.cluster import Cluster
+from baseload.observe.connection import KubeConnection
+from baseload.observe.profiles import load_profiles
+from baseload.observe.prometheus import PrometheusSource
+from baseload.observe.resync import POOLS_PATH, SERVINGS_PATH
+from baseload.observe.signals import SignalReader
+from baseload.plan.snapshot import ServingKey
+
+logger = logging.getLogger(__name__)
+
+FIRST_CONTACT_SECONDS = 60.0
+STOP_SECONDS = 12.0
+
+
+async def run_operator(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT; raises BaseloadError when it cannot start or has to end."""
+    source = PrometheusSource(
+        settings.prometheus_url,
+        token_file=settings.prometheus_token_file,
+        ca_file=settings.prometheus_ca_file,
+    )
+    connection = await KubeConnection.open(settings.kubeconfig)
+    try:
+        await check_resources(connection)
+        profiles = load_profiles()
+        reader = SignalReader(source, profiles, scrape_seconds=settings.scrape_seconds)
+        await Operator(settings, connection, reader, frozenset(profiles)).run()
+    finally:
+        await connection.close()
+        source.close()
+
+
+async def check_resources(connection: KubeConnection, patience_seconds: float = FIRST_CONTACT_SECONDS) -> None:
+    """Wait for the API server for a while, then insist on our two kinds; raises BaseloadError in words."""
+    deadline = time.monotonic() + patience_seconds
+    for path in (SERVINGS_PATH, POOLS_PATH):
+        while True:
+            try:
+                await connection.get(path, {"limit": "1"})
+                break
+            except NotFoundError as error:
+                kind = path.rsplit("/", 1)[-1]
+                message = f"the API server does not know '{kind}.baseload.dev'; install it: kubectl apply -f crds/"
+                raise BaseloadError(message) from error
+            except UnavailableError as error:
+                if time.monotonic() > deadline:
+                    raise
+                logger.warning("API server not reached", extra={"error": str(error)})
+                await asyncio.sleep(1.0)
+
+
+class Operator:
+    """The wiring of one operator process."""
+
+    def __init__(
+        self, settings: Settings, connection: KubeConnection, reader: SignalReader, profiles: frozenset[str]
+    ) -> None:
+        self._settings = settings
+        self._metrics = OperatorMetrics()
+        self._health = Health(settings.tick_seconds)
+        self._cluster = Cluster(connection, self._mark_dirty)
+        writer = KubeWriter(connection.api_client, self._metrics.count_write, connection.reload)
+        publisher, events = StatusPublisher(writer), EventRecorder(writer, time.time)
+        self._background: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = (
+            publisher.run,
+            events.run,
+            self._cluster.run,
+            lambda: self._health.watch_lag(self._metrics.loop_lag.set),
+        )
+        self._controller = Controller(
+            self._cluster,
+            servings=Servings(self._cluster, profiles),
+            signals=reader,
+            hands=Hands(Actuator(writer, publisher), publisher, PoolPublisher(writer), events),
+            metrics=self._metrics,
+            health=self._health,
+            rhythm=Rhythm(settings.tick_seconds, reader.signal_lag_seconds, reader.windows.learning_seconds),
+        )
+        self._login = Login(connection)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._ticker: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
+        self._failure: BaseException | None = None
+
+    async def run(self) -> None:
+        """Run under kopf until a signal comes or a part of ours ends."""
+        registry = build_registry(
+            self._cluster.catalog,
+            self._login,
+            self._health,
+            start=self._start,
+            stop=self._end,
+            relisted=self._cluster.relisted.set,
+        )
+        settings = self._settings
+        runner = await self._serve_metrics()
+        liveness = f"http://{settings.listen_address}:{settings.liveness_port}/healthz"
+        try:
+            await kopf.operator(
+                registry=registry,
+                standalone=True,
+                clusterwide=True,
+                stop_flag=self._stop,
+                liveness_endpoint=liveness,
+            )
+        except Exception as error:
+            raise BaseloadError(f"the operator had to end: {error}") from error
+        finally:
+            await runner.cleanup()
+        if self._failure is not None:
+            raise BaseloadError(f"the operator had to end: {self._failure!r}") from self._failure
+
+    async def _serve_metrics(self) -> web.AppRunner:
+        """Take both ports, or say which one is taken: kopf opens the probe's only when all else runs."""
+        settings = self._settings
+        port, option = settings.liveness_port, "--liveness-port"
+        try:
+            with socket.create_server((settings.listen_address, port)):
+                pass
+            port, option = settings.metrics_port, "--metrics-port"
+            return await serve_metrics(self._metrics, lambda: self._cluster.ready, settings.listen_address, port)
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno else str(error)
+            raise ConfigError(f"{option} '{port}' cannot be used ({why}); name a free port") from error
+
+    def _mark_dirty(self, key: ServingKey) -> None:
+        self._controller.mark_dirty(key)
+
+    async def _start(self) -> None:
+        """Called by kopf before it watches anything."""
+        self._tasks = [asyncio.create_task(part()) for part in self._background]
+        self._ticker = asyncio.create_task(self._controller.run())
+        for task in (*self._tasks, self._ticker):
+            task.add_done_callback(self._ended)
+        logger.info("operator started", extra={"tick_seconds": self._settings.tick_seconds})
+
+    async def _end(self) -> None:
+        """Called by kopf at its end: the writes in progress are finished, all else is cancelled."""
+        self._controller.stop()
+        if self._ticker is not None:
+            await asyncio.wait([self._ticker], timeout=STOP_SECONDS)
+            self._ticker.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        logger.info("operator stopped")
+        # kopf's waiter for this flag would hold its end up for five seconds.
+        self._stop.set()
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """A part that ends by itself ends the process: half an operator is worse than a restarted one."""
+        if not task.cancelled() and task.exception() is not None:
+            self._failure = task.exception()
+            self._stop.set()

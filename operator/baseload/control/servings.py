@@ -1,0 +1,252 @@
+"""What the operator keeps of each serving between ticks, and the state it shows the decision."""
+
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from baseload.act.model_state import model_from_status
+from baseload.act.publisher import Stored
+from baseload.act.status import HOME
+from baseload.api.reasons import Reason
+from baseload.control.intent import Intent, Token, adopt, awaits_echo, observe, was_overwritten
+from baseload.observe.accelerators import AcceleratorBook
+from baseload.observe.catalog import Entry
+from baseload.observe.cluster import Cluster
+from baseload.observe.fleet import SignalRequest
+from baseload.observe.objects import Workload
+from baseload.observe.translate import Accepted
+from baseload.plan.memory import ServingMemory
+from baseload.plan.signals import ServingSignals
+from baseload.plan.snapshot import (
+    Mode,
+    Refusal,
+    ServingKey,
+    ServingSpec,
+    ServingState,
+    TargetState,
+)
+
+logger = logging.getLogger(__name__)
+
+START_UP_PRIOR_SECONDS = 120.0
+UNREAD_SPEC = ServingSpec(None, None, min_replicas=1, max_replicas=1)
+"""Stands where a spec could not be read; a refused serving is never sized."""
+
+
+@dataclass(slots=True)
+class ServingRecord:
+    """Everything kept of one serving, for one uid of it."""
+
+    uid: str
+    memory: ServingMemory = field(default_factory=ServingMemory)
+    intent: Intent | None = None
+    start_up_seconds: float = START_UP_PRIOR_SECONDS
+    signals: ServingSignals | None = None
+    write_failure: str | None = None
+    shown: tuple[int, int, int, int] | None = None
+    overwritten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A serving as looked at in one decision round."""
+
+    entry: Entry
+    record: ServingRecord
+    workload: Workload | None
+    state: ServingState
+
+    @property
+    def stored(self) -> Stored:
+        """The ModelServing as the watch last showed it."""
+        raw = self.entry.stored
+        return Stored(raw.uid, raw.resource_version, raw.generation, raw.status)
+
+    @property
+    def spec(self) -> ServingSpec | None:
+        """The spec, None when it could not be read."""
+        accepted = self.entry.accepted
+        return accepted.spec if isinstance(accepted, Accepted) else None
+
+    @property
+    def enforced(self) -> bool:
+        """Whether a number may be written to the target at all."""
+        spec = self.spec
+        return self.state.refusal is None and spec is not None and spec.mode is Mode.ENFORCE
+
+
+class Servings:
+    """The records of all servings and how a record and the cluster make a ServingState."""
+
+    def __init__(self, cluster: Cluster, profiles: Collection[str]) -> None:
+        self.records: dict[ServingKey, ServingRecord] = {}
+        self._cluster = cluster
+        self._profiles = profiles
+
+    def requests(self) -> list[SignalRequest]:
+        """What to ask Prometheus: one request for each serving whose target can be known."""
+        rows = []
+        for entry in self._cluster.catalog.entries.values():
+            accepted = entry.accepted
+            if not isinstance(accepted, Accepted):
+                continue
+            first, between = accepted.spec.time_to_first_token, accepted.spec.inter_token_latency
+            rows.append(
+                SignalRequest(
+                    key=entry.key,
+                    kind=accepted.target.kind,
+                    workload=accepted.target.name,
+                    profile=accepted.profile,
+                    ttft_target_seconds=None if first is None else first.seconds,
+                    itl_target_seconds=None if between is None else between.seconds,
+                )
+            )
+        return rows
+
+    def take_signals(self, signals: Mapping[ServingKey, ServingSignals]) -> None:
+        """Keep the newest reading of each serving, for decisions between ticks too."""
+        for key, reading in signals.items():
+            entry = self._cluster.catalog.entries.get(key)
+            if entry is not None:
+                self.record(entry).signals = reading
+
+    def is_read(self, key: ServingKey) -> bool:
+        """Whether a serving's signals were read at least once, so that it can be decided on."""
+        entry = self._cluster.catalog.entries.get(key)
+        return entry is None or not isinstance(entry.accepted, Accepted) or self.record(entry).signals is not None
+
+    def record(self, entry: Entry) -> ServingRecord:
+        """The record of a serving, restored from its status when it is new to this process."""
+        record = self.records.get(entry.key)
+        if record is None or record.uid != entry.stored.uid:
+            record = restored(entry)
+            self.records[entry.key] = record
+        return record
+
+    def forget_gone(self) -> list[ServingKey]:
+        """Drop the records of servings that are gone; their keys."""
+        gone = [key for key in self.records if key not in self._cluster.catalog.entries]
+        for key in gone:
+            del self.records[key]
+        return gone
+
+    def look(self, entry: Entry, book: AcceleratorBook, now: float) -> Looked | None:
+        """The state of one serving now; None while its target's kind was not listed or its signals not read."""
+        accepted = entry.accepted
+        record = self.record(entry)
+        if not isinstance(accepted, Accepted):
+            return Looked(entry, record, None, _state(entry, record, None, accepted))
+        target = accepted.target
+        if not self._cluster.is_known(target.kind) or record.signals is None:
+            return None
+        workload = self._cluster.workload(target)
+        refusal = self._refusal(entry, accepted, workload)
+        if workload is None or refusal is not None:
+            record.intent = None
+            return Looked(entry, record, workload, _state(entry, record, workload, refusal))
+        self._update_intent(entry, accepted, record, workload, now)
+        record.start_up_seconds = self._cluster.start_up.seconds(target) or record.start_up_seconds
+        if record.intent is not None and record.intent.contested:
+            refusal = _contested(record.intent, workload)
+        state = _state(entry, record, workload, refusal)
+        state = replace(
+            state,
+            pools=book.pools_for(workload.shape),
+            unplaced_replicas=self._cluster.census.unplaced.get(target, 0),
+        )
+        return Looked(entry, record, workload, state)
+
+    def _refusal(self, entry: Entry, accepted: Accepted, workload: Workload | None) -> Refusal | None:
+        target = accepted.target
+        if workload is None:
+            message = (
+                f"`spec.targetRef` names {target.kind} '{target.name}', which does not exist in '{target.namespace}'"
+            )
+            return Refusal(Reason.TARGET_NOT_FOUND, f"{message}; create it or change the name")
+        if accepted.profile not in self._profiles:
+            known = ", ".join(sorted(self._profiles))
+            message = f"`spec.metricsProfileName` has value '{accepted.profile}'; known profiles are {known}"
+            return Refusal(Reason.PROFILE_NOT_FOUND, message)
+        scalers = self._cluster.autoscalers_of(target)
+        if scalers:
+            message = f"HorizontalPodAutoscaler '{scalers[0]}' scales {target.kind} '{target.name}' too"
+            return Refusal(
+                Reason.FOREIGN_AUTOSCALER, f"{message}; delete it (or its ScaledObject) or this ModelServing"
+            )
+        return self._cluster.catalog.conflict(entry)
+
+    def _update_intent(
+        self, entry: Entry, accepted: Accepted, record: ServingRecord, workload: Workload, now: float
+    ) -> None:
+        token: Token = (entry.stored.generation, entry.stored.annotations)
+        before = record.intent
+        if accepted.spec.mode is Mode.RECOMMEND:
+            record.intent = None
+            return
+        paused = entry.pause.scale_in or entry.pause.scale_out
+        if paused and not (before is not None and awaits_echo(before, workload)):
+            # While a person holds the number, a number written by hand is theirs to write.
+            record.intent = adopt(workload, token)
+            return
+        record.intent = observe(before, workload, token, now)
+        record.overwritten = was_overwritten(before, record.intent)
+        if record.overwritten:
+            fields = {"serving": str(entry.key), "found": workload.wanted, "intended": record.intent.replicas}
+            logger.warning("replicas written by somebody else", extra=fields)
+
+
+def restored(entry: Entry) -> ServingRecord:
+    """A record from what the status says: the learned model, the start-up time and the last intent."""
+    record = ServingRecord(entry.stored.uid)
+    status = orjson.loads(entry.stored.status)
+    model = model_from_status(status.get("replicaModel") or {})
+    record.memory = replace(record.memory, model=model)
+    home: dict[str, Any] = next((v for v in status.get("variants") or () if v.get("name") == HOME), {})
+    record.start_up_seconds = float(home.get("startUpSeconds") or START_UP_PRIOR_SECONDS)
+    if home.get("desired") is not None and _was_enforced(status):
+        # Not confirmed: this process has not seen the target have that number yet.
+        record.intent = Intent("", int(home["desired"]))
+    return record
+
+
+def _was_enforced(status: Mapping[str, Any]) -> bool:
+    """Whether the number in a status was meant to be written, and not only seen."""
+    held = {c["type"] for c in status.get("conditions") or () if c["status"] == "True"}
+    return not status.get("recommendation") and not held & {"Stalled", "Paused"}
+
+
+def _state(entry: Entry, record: ServingRecord, workload: Workload | None, refusal: Refusal | None) -> ServingState:
+    accepted = entry.accepted
+    return ServingState(
+        key=entry.key,
+        generation=entry.stored.generation,
+        spec=accepted.spec if isinstance(accepted, Accepted) else UNREAD_SPEC,
+        target=None if workload is None else _target(record.intent, workload),
+        signals=record.signals or ServingSignals(),
+        memory=record.memory,
+        pause=entry.pause,
+        refusal=refusal,
+        start_up_seconds=record.start_up_seconds,
+    )
+
+
+def _target(intent: Intent | None, workload: Workload) -> TargetState:
+    """The target with the number that is ours to change: what we meant, not what somebody else wrote since."""
+    ours = intent is not None and not intent.contested
+    return TargetState(
+        kind=workload.key.kind,
+        name=workload.key.name,
+        uid=workload.uid,
+        wanted=intent.replicas if ours and intent is not None else workload.wanted,
+        ready=workload.ready,
+        rolling_out=workload.rolling_out,
+    )
+
+
+def _contested(intent: Intent, workload: Workload) -> Refusal:
+    message = f"somebody keeps writing {workload.wanted} replicas to {workload.key.kind} '{workload.key.name}'"
+    message += f", where {intent.replicas} are meant; stop the other writer, then change any baseload.dev annotation"
+    return Refusal(Reason.FOREIGN_WRITER, message)

@@ -1,0 +1,24 @@
+"""What an admin sets for the operator process."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of one operator process; intervals in seconds.
+
+    `kubeconfig` None means the pod's service account. `scrape_seconds` is how often the Prometheus at
+    `prometheus_url` scrapes the replicas: windows and staleness follow from it.
+    """
+
+    prometheus_url: str
+    kubeconfig: Path | None = None
+    prometheus_token_file: Path | None = None
+    prometheus_ca_file: Path | None = None
+    tick_seconds: float = 5.0
+    scrape_seconds: float = 15.0
+    metrics_port: int = 8080
+    liveness_port: int = 8081
+    listen_address: str = "0.0.0.0"  # noqa: S104 - kubelet and Prometheus come from other addresses
+    log_format: str = "auto"

@@ -1,0 +1,239 @@
+"""The demo: a lab, the operator in it, a demand curve with real requests, and what came of it."""
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from baseload.errors import LabError
+from baseload.lab.calibration import measured_capacity
+from baseload.lab.cluster import Lab, LabOptions
+from baseload.lab.demand import Demand, Trace, demand_of, read_demand_trace
+from baseload.lab.demo_audit import answered, count, writes_of
+from baseload.lab.demo_cluster import Operator, install, remove
+from baseload.lab.demo_load import DemoLoad
+from baseload.lab.demo_objects import ACCELERATOR, MODEL, OPERATOR_USER, World, manifests
+from baseload.lab.demo_record import Run
+from baseload.lab.demo_watch import Cluster
+from baseload.lab.live import LiveView, Moment
+from baseload.lab.load_results import VALID_LAG_SHARE
+from baseload.lab.profiles import engine_profile
+from baseload.lab.replica_capacity import capacity_rps
+from baseload.lab.report import report_of, table_of
+from baseload.lab.scenario import SCRAPE_SECONDS, DemoOptions, EngineKind, nodes_for
+from baseload.lab.schedule import Schedule, clairvoyant
+from baseload.lab.timeline import write_timeline
+
+Progress = Callable[[str], None]
+
+_POLL_SECONDS = 0.25
+_READY_SECONDS = 60.0
+_FORGET_SECONDS = 30.0
+_OVERTIME_SECONDS = 120.0
+
+
+@dataclass(slots=True)
+class _Stage:
+    """What a run needs at hand."""
+
+    options: DemoOptions
+    lab: Lab
+    world: World
+    cluster: Cluster
+    demand: Demand
+    schedule: Schedule
+    operator: Operator | None
+    start_up_seconds: float
+    demand_history: list[float] = field(default_factory=list)
+    ready_history: list[float] = field(default_factory=list)
+
+
+def run_demo(
+    options: DemoOptions, console: Console, show_progress: Callable[[], AbstractContextManager[Progress]]
+) -> None:
+    """Run the demo and write report.json, timeline.png and timeline.html.
+
+    `show_progress` shows what happens until the first request is sent. ConfigError if an option or the trace is wrong;
+    LabError if the operator ended, nothing was scaled or the run is invalid. The lab is stopped unless it ran before.
+    """
+    trace = read_demand_trace(options)
+    manifests()
+    options.report.mkdir(parents=True, exist_ok=True)
+    lab = Lab(options.lab)
+    with ExitStack() as undo:
+        if lab.running:
+            undo.callback(remove, lab)
+        else:
+            undo.callback(lab.down)
+        with show_progress() as progress:
+            lab.up(None if lab.running else LabOptions(scrape_seconds=SCRAPE_SECONDS), progress)
+            stage = _set_up(options, lab, trace, undo, progress)
+        run = _play(stage, console)
+    _publish(run, options.report, console)
+
+
+def _set_up(options: DemoOptions, lab: Lab, trace: Trace, undo: ExitStack, progress: Progress) -> _Stage:
+    """Bring the cluster to the state a team would have before the first request."""
+    demand = _emulated_demand(options, trace, progress) if options.engine is EngineKind.EMULATED else None
+    world = World(
+        nodes=nodes_for(options, trace.peak_replicas),
+        replicas=options.static_replicas or _first_replicas(options, demand),
+        engine=options.engine,
+        speed=options.speed,
+        objective=options.objective,
+        stabilization_seconds=options.stabilization_seconds,
+    )
+    progress("installing Baseload's API and the workload")
+    install(lab, world)
+    cluster = Cluster(lab, with_serving=options.static_replicas is None)
+    undo.callback(cluster.stop)
+    start_up_seconds = _await_ready(cluster, world, progress)
+    if demand is None:
+        demand = _measured_demand(options, lab, trace, progress)
+    operator = None
+    if options.static_replicas is None:
+        progress("starting the operator")
+        operator = Operator(lab)
+        undo.callback(operator.stop)
+        operator.hand_over(world)
+    schedule = clairvoyant(demand.loads, start_up_seconds)
+    return _Stage(options, lab, world, cluster, demand, schedule, operator, start_up_seconds)
+
+
+def _emulated_demand(options: DemoOptions, trace: Trace, progress: Progress) -> Demand:
+    """Return the demand, scaled by what one emulated replica serves inside the objective."""
+    progress("finding what one replica can serve inside the objective")
+    profile = engine_profile(ACCELERATOR, MODEL)
+    return demand_of(trace, capacity_rps(profile, trace.sample_lengths(), options.objective, seed=1), options.seed)
+
+
+def _measured_demand(options: DemoOptions, lab: Lab, trace: Trace, progress: Progress) -> Demand:
+    """Return the demand, scaled by what one real server was measured to serve inside the objective."""
+    progress("measuring what one llama.cpp server can do")
+    capacity = measured_capacity(lab, trace, options.objective)
+    # The operator must not take the flood for demand.
+    time.sleep(_FORGET_SECONDS)
+    return demand_of(trace, capacity, options.seed)
+
+
+def _first_replicas(options: DemoOptions, demand: Demand | None) -> int:
+    """Return the replicas before the first request: those the clairvoyant schedule has there, else one."""
+    if demand is None:
+        return 1
+    start_up_seconds = engine_profile(ACCELERATOR, MODEL).start_up_seconds / options.speed
+    return clairvoyant(demand.loads, start_up_seconds).paid[0]
+
+
+def _await_ready(cluster: Cluster, world: World, progress: Progress) -> float:
+    """Wait until the first replicas are ready; return the longest time from a pod's creation to ready."""
+    deadline = time.monotonic() + _READY_SECONDS + 300.0 / world.speed
+    while cluster.ready < world.replicas:
+        if time.monotonic() > deadline:
+            raise LabError(f"{cluster.ready} of {world.replicas} replicas became ready; see `baseload lab logs agent`")
+        progress(f"waiting for the first replicas: {cluster.ready} of {world.replicas} ready")
+        time.sleep(_POLL_SECONDS)
+        cluster.poll()
+    pods = cluster.pods()
+    return max(pod.ready_seconds - pod.created_seconds for pod in pods if pod.ready_seconds is not None)
+
+
+def _play(stage: _Stage, console: Console) -> Run:
+    """Replay the demand and watch until every request has been answered."""
+    options, cluster, demand = stage.options, stage.cluster, stage.demand
+    load = DemoLoad(stage.lab, "demo-load", demand.requests, options.objective, options.seed)
+    name = "Baseload" if stage.operator else options.policy
+    title = f"{name} on {demand.name}, one replica = {demand.capacity_rps:.2f} requests/s"
+    try:
+        cluster.started = load.await_start()
+        deadline = cluster.started + len(demand.loads) + _OVERTIME_SECONDS
+        with LiveView(console, options.objective, title) as view:
+            while load.running:
+                if time.time() > deadline:
+                    raise LabError(f"the load generator did not end; see {load.log}")
+                cluster.poll()
+                if stage.operator is not None:
+                    stage.operator.check()
+                view.show(_moment(stage, load.snapshot()))
+                time.sleep(_POLL_SECONDS)
+        cluster.poll()
+        return _collect(stage, load)
+    finally:
+        load.stop()
+
+
+def _moment(stage: _Stage, snapshot: dict[str, Any]) -> Moment:
+    cluster, loads = stage.cluster, stage.demand.loads
+    seconds = min(max(time.time() - cluster.started, 0.0), float(len(loads)))
+    load = loads[min(int(seconds), len(loads) - 1)]
+    while len(stage.demand_history) < seconds:
+        stage.demand_history.append(loads[min(len(stage.demand_history), len(loads) - 1)])
+        stage.ready_history.append(cluster.ready)
+    decision = cluster.last_decision
+    words = f"{decision['reason']}: {decision['message']}" if decision else ""
+    return Moment(
+        seconds=seconds,
+        total_seconds=len(loads),
+        load=load,
+        offered_rps=snapshot.get("offered_rps"),
+        p95_milliseconds=snapshot.get("p95_ttft_ms"),
+        attainment=snapshot.get("attainment"),
+        failed=int(snapshot.get("failed", 0)),
+        wanted=cluster.wanted,
+        ready=cluster.ready,
+        free_accelerators=stage.world.accelerators - cluster.bound,
+        accelerators=stage.world.accelerators,
+        decision=words,
+        demand_history=stage.demand_history,
+        ready_history=stage.ready_history,
+    )
+
+
+def _collect(stage: _Stage, load: DemoLoad) -> Run:
+    """Put together what the load generator, the watches and the audit log recorded."""
+    options, cluster, demand = stage.options, stage.cluster, stage.demand
+    outcome = load.outcome()
+    lag_ms, limit_ms = outcome.summary.loop_lag_ms_p99, VALID_LAG_SHARE * options.slo_milliseconds
+    lag = f"the load generator's own lag is {lag_ms:.1f} ms (p99), more than {limit_ms:.0f} ms: close other programs"
+    seconds, started = len(demand.loads), cluster.started
+    written = writes_of(stage.lab.audit_log, OPERATOR_USER, started, started + seconds)
+    scale_times = [write.time for write in written if write.resource.endswith("/scale")]
+    breaches = stage.operator.breaches() if stage.operator else []
+    return Run(
+        trace=demand.name,
+        policy=options.policy,
+        engine=options.engine.value,
+        seed=options.seed,
+        speed=options.speed,
+        objective=options.objective,
+        capacity_rps=demand.capacity_rps,
+        start_up_seconds=stage.start_up_seconds,
+        loads=demand.loads,
+        schedule=stage.schedule,
+        requests=outcome.requests,
+        loop_lag_ms_p99=lag_ms,
+        pods=cluster.pods(),
+        wanted=cluster.steps(seconds),
+        decisions=cluster.decisions(seconds),
+        writes=count(written, started),
+        breach_to_write_seconds=answered([pair for pair in breaches if pair[0] >= started], scale_times),
+        faults=() if outcome.summary.valid else (lag,),
+    )
+
+
+def _publish(run: Run, directory: Path, console: Console) -> None:
+    """Write the report and the pictures, print the table, and judge the run."""
+    report = report_of(run)
+    path = directory / "report.json"
+    path.write_text(json.dumps(report, indent=2) + "\n")
+    console.print(table_of(report))
+    picture, page = write_timeline(run, directory)
+    console.print(f"{path}  {picture}  {page}", highlight=False, soft_wrap=True)
+    if run.faults:
+        raise LabError(f"the run is invalid: {'; '.join(run.faults)}")
+    if run.policy == "baseload" and not run.writes.scale:
+        raise LabError("the operator scaled nothing: is there enough demand, or is --duration too short?")

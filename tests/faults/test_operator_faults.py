@@ -1,0 +1,147 @@
+"""The operator against faults: metrics that fail in every way, an API server that goes, a process that is killed."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from fake_prometheus import FakePrometheus, Load
+from operator_lab import OperatorProcess, View, deployment, install, serving, wait_until
+
+from baseload.lab.cluster import Lab
+
+
+@pytest.fixture(scope="module")
+def prometheus() -> Iterator[FakePrometheus]:
+    """A Prometheus under the test's control."""
+    with FakePrometheus() as fake:
+        yield fake
+
+
+@pytest.fixture
+def operator(lab: Lab, prometheus: FakePrometheus) -> Iterator[OperatorProcess]:
+    """A fresh operator, ended at the test's end whatever happened to it."""
+    install(lab)
+    prometheus.mode = "ok"
+    prometheus.loads.clear()
+    process = OperatorProcess(lab, prometheus.url, "operator-faults")
+    process.start()
+    yield process
+    assert process.process is not None
+    if process.process.poll() is None:
+        process.stop()
+
+
+@pytest.fixture
+def view(lab: Lab, namespace: str) -> View:
+    """The test's namespace."""
+    return View(lab, namespace)
+
+
+def serve_ready(view: View, prometheus: FakePrometheus, least: int = 3) -> None:
+    """A serving at its minimum, ready and with readable metrics."""
+    prometheus.loads[view.namespace, "Deployment/chat"] = Load()
+    view.lab.apply(deployment(view.namespace, "chat"), serving(view.namespace, "chat", least=least))
+    settled = f"{least}/{least}"
+    wait_until(lambda: view.status("chat").get("display", {}).get("replicas") == settled, settled, 30.0)
+    view.wait_condition("chat", "MetricsAvailable", ("True", "MetricsFresh"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"), [("error", "Unreachable"), ("empty", "NoSeries"), ("nan", "NotANumber"), ("stale", "Stale")]
+)
+def test_missing_metrics_hold_and_say_why(
+    view: View, prometheus: FakePrometheus, operator: OperatorProcess, mode: str, reason: str
+) -> None:
+    """While metrics are missing nothing goes down, the condition says why, and it recovers by itself."""
+    serve_ready(view, prometheus)
+    prometheus.mode = mode
+    view.wait_condition("chat", "MetricsAvailable", ("False", reason), 30.0)
+    view.patch("modelserving.baseload.dev", "chat", {"spec": {"replicas": {"min": 1}}})
+    time.sleep(4.0)
+    assert view.replicas("chat") == 3
+    prometheus.mode = "ok"
+    view.wait_condition("chat", "MetricsAvailable", ("True", "MetricsFresh"))
+    assert not [line for line in operator.log_lines() if "exception" in line]
+
+
+def test_killed_operator_ends_in_the_same_state(
+    view: View, prometheus: FakePrometheus, operator: OperatorProcess
+) -> None:
+    """Killed right after a change was asked for, at different moments, it arrives at the same number."""
+    serve_ready(view, prometheus, least=2)
+    for step, delay_seconds in enumerate((0.0, 0.05, 0.15, 0.4)):
+        wanted = 4 + step
+        view.patch("modelserving.baseload.dev", "chat", {"spec": {"replicas": {"min": wanted}}})
+        time.sleep(delay_seconds)
+        operator.kill()
+        operator.start()
+        view.wait_replicas("chat", wanted, 30.0)
+        settled = f"{wanted}/{wanted}"
+        wait_until(lambda text=settled: view.status("chat")["display"]["replicas"] == text, settled, 30.0)
+    assert view.condition("chat", "Conflict") == ("False", "NoConflict")
+
+
+def test_intent_without_its_scale_is_finished_after_a_restart(
+    view: View, prometheus: FakePrometheus, operator: OperatorProcess
+) -> None:
+    """The process died between the status with the intent and the scale: the next one writes the scale."""
+    serve_ready(view, prometheus, least=4)
+    operator.kill()
+    view.scale("chat", 2)
+    wait_until(lambda: view.get("deployment", "chat")["status"].get("readyReplicas") == 2, "two ready")
+    operator.start()
+    view.wait_replicas("chat", 4, 30.0)
+    assert view.condition("chat", "Conflict") == ("False", "NoConflict")
+
+
+def test_model_survives_a_restart(view: View, prometheus: FakePrometheus, operator: OperatorProcess) -> None:
+    """What was learned of a replica is read back from the status."""
+    serve_ready(view, prometheus, least=2)
+    view.patch("modelserving.baseload.dev", "chat", {"spec": {"replicas": {"min": 3}}})
+    settled = "3/3"
+    wait_until(lambda: view.status("chat")["display"]["replicas"] == settled, settled)
+    before = view.status("chat")["replicaModel"]["requestsPerSecondPerReplica"]
+    operator.kill()
+    prometheus.loads[view.namespace, "Deployment/chat"].running = 0.0
+    operator.start()
+    view.patch("modelserving.baseload.dev", "chat", {"spec": {"replicas": {"min": 4}}})
+    wait_until(lambda: view.status("chat")["display"]["replicas"] == "4/4", "4/4", 30.0)
+    after = view.status("chat")["replicaModel"]["requestsPerSecondPerReplica"]
+    assert float(after) == pytest.approx(float(before), rel=0.2)
+
+
+def test_survives_an_api_server_restart_and_sees_what_was_deleted_meanwhile(
+    view: View, prometheus: FakePrometheus, operator: OperatorProcess
+) -> None:
+    """After a restart of the API server it goes on; objects deleted while it could not look are forgotten."""
+    serve_ready(view, prometheus, least=2)
+    view.lab.apply(deployment(view.namespace, "ghost"), serving(view.namespace, "ghost", least=2))
+    view.wait_replicas("ghost", 2)
+    assert operator.process is not None
+    operator.pause()
+    view.lab.kubectl("delete", "msv", "ghost", "-n", view.namespace, "--wait=false")
+    view.lab.restart("kube-apiserver")
+    operator.resume()
+    view.patch("modelserving.baseload.dev", "chat", {"spec": {"replicas": {"min": 3}}})
+    view.wait_replicas("chat", 3, 60.0)
+    view.scale("ghost", 1)
+    time.sleep(5.0)
+    assert view.replicas("ghost") == 1
+    assert operator.process.poll() is None
+
+
+def test_missing_kinds_are_said_and_end_with_one(lab: Lab, prometheus: FakePrometheus) -> None:
+    """Without the CRDs the operator says what to install and ends with 1."""
+    install(lab)
+    for name in ("modelservings", "capacitypools"):
+        lab.kubectl("delete", "crd", f"{name}.baseload.dev")
+    try:
+        process = OperatorProcess(lab, prometheus.url, "operator-no-crd")
+        process.start()
+        assert process.process is not None
+        assert process.process.wait(30) == 1
+        text = lab.log("operator-no-crd").read_text()
+        assert "kubectl apply -f crds/" in text
+        assert "Traceback" not in text
+    finally:
+        install(lab)

@@ -1,0 +1,190 @@
+"""Each field's wrong values, derived from the schema itself, against the real API server."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from baseload.api.models import CapacityPool, ModelServing
+from baseload.api.schema import Schema, structural_schema
+from baseload.errors import LabError
+from baseload.lab.kubectl import Kubectl
+
+ROOT = Path(__file__).parents[2]
+WORDS_OF_VALIDATOR = "Value error, "
+REMOVED = object()
+"""The wrong value of a required field: not there."""
+
+FULL_SERVING: dict[str, Any] = {
+    "apiVersion": "baseload.dev/v1alpha1",
+    "kind": "ModelServing",
+    "metadata": {"name": "full", "namespace": "default"},
+    "spec": {
+        "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"},
+        "objective": {
+            "timeToFirstToken": {"targetMilliseconds": 800, "attainmentPercent": 99},
+            "interTokenLatency": {"targetMilliseconds": 50, "attainmentPercent": 95},
+        },
+        "metricsProfileName": "vllm",
+        "replicas": {"min": 2, "max": 64},
+        "behavior": {"scaleDown": {"stabilizationSeconds": 300, "maxStepPercent": 50}},
+        "onMetricsLoss": {"policy": "Hold"},
+        "mode": "Enforce",
+    },
+}
+
+FULL_POOL: dict[str, Any] = {
+    "apiVersion": "baseload.dev/v1alpha1",
+    "kind": "CapacityPool",
+    "metadata": {"name": "full"},
+    "spec": {
+        "provider": {"static": {}},
+        "nodeSelector": {"zone": "a"},
+        "accelerator": {"resource": "nvidia.com/gpu", "product": "H100", "perNode": 8},
+        "limits": {"minNodes": 0, "maxNodes": 12},
+        "cost": {"hourly": "6.88", "per": "Accelerator"},
+        "leadTime": {"p50Seconds": 420, "p95Seconds": 900},
+    },
+}
+
+FULL: dict[type[BaseModel], dict[str, Any]] = {ModelServing: FULL_SERVING, CapacityPool: FULL_POOL}
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """One wrong value at a path below the object, and what the refusal must contain beside the path."""
+
+    path: tuple[str, ...]
+    value: object
+    phrases: tuple[str, ...]
+
+    def __str__(self) -> str:
+        value = "removed" if self.value is REMOVED else f"{self.value!s:.24}"
+        return f"{'.'.join(self.path)}={value}"
+
+
+def wrong_values(node: Schema, path: tuple[str, ...]) -> Iterator[Wrong]:
+    """What the schema of a field says is wrong for it and for the fields below it."""
+    if node["type"] == "integer":
+        below, above = node["minimum"] - 1, node["maximum"] + 1
+        yield Wrong(path, below, (f"{below}: ", f"greater than or equal to {node['minimum']}"))
+        yield Wrong(path, above, (f"{above}: ", f"less than or equal to {node['maximum']}"))
+        yield Wrong(path, "three", ("integer",))
+        yield Wrong(path, 1.5, ("integer",))
+    elif node["type"] == "string":
+        yield Wrong(path, 7, ("string",))
+        yield from _wrong_texts(node, path)
+    elif "additionalProperties" in node:
+        yield from wrong_values(node["additionalProperties"], (*path, "zone"))
+        many = {f"label-{number}": "x" for number in range(node["maxProperties"] + 1)}
+        yield Wrong(path, many, (f"at most {node['maxProperties']}",))
+    else:
+        yield Wrong(path, "text", ("object",))
+        for name in node.get("required", []):
+            yield Wrong((*path, name), REMOVED, ("Required value",))
+        for name, child in node["properties"].items():
+            yield from wrong_values(child, (*path, name))
+
+
+def _wrong_texts(node: Schema, path: tuple[str, ...]) -> Iterator[Wrong]:
+    if "enum" in node:
+        allowed = tuple(f'"{value}"' for value in node["enum"])
+        yield Wrong(path, "Wrong", ('Unsupported value: "Wrong"', *allowed))
+        return
+    longest = node["maxLength"]
+    yield Wrong(path, "x" * (longest + 1), (f"may not be more than {longest}",))
+    if node.get("minLength"):
+        yield Wrong(path, "", ("at least 1",))
+    if "pattern" in node:
+        yield Wrong(path, "~ ~", ('"~ ~"', "should match"))
+
+
+def cases() -> list[Any]:
+    """All wrong values of both kinds."""
+    found: list[Any] = []
+    for model in FULL:
+        spec = structural_schema(model)["properties"]["spec"]
+        wrongs = wrong_values(spec, ("spec",))
+        found += [pytest.param(model, wrong, id=f"{model.__name__}:{wrong}") for wrong in wrongs]
+    return found
+
+
+def spoiled(model: type[BaseModel], path: tuple[str, ...], value: object) -> dict[str, Any]:
+    """The full object with one value changed or taken out."""
+    made = copy.deepcopy(FULL[model])
+    at = made
+    for name in path[:-1]:
+        at = at[name]
+    if value is REMOVED:
+        del at[path[-1]]
+    else:
+        at[path[-1]] = value
+    return made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def definitions(cluster: Kubectl) -> None:
+    """Our CRDs, established."""
+    cluster.apply(ROOT / "crds")
+    cluster("wait", "--for=condition=Established", "crd/modelservings.baseload.dev", "crd/capacitypools.baseload.dev")
+
+
+def create(cluster: Kubectl, what: dict[str, Any]) -> str:
+    """Create on the server without keeping."""
+    return cluster("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(what))
+
+
+@pytest.mark.parametrize("model", list(FULL))
+def test_the_full_object_is_right(cluster: Kubectl, model: type[BaseModel]) -> None:
+    """An object with every field set is accepted, so that what follows is refused for the one wrong value."""
+    assert "created" in create(cluster, FULL[model])
+    assert set(FULL[model]["spec"]) == set(structural_schema(model)["properties"]["spec"]["properties"])
+
+
+@pytest.mark.parametrize(("model", "wrong"), cases())
+def test_a_wrong_value_is_refused_by_its_path(cluster: Kubectl, model: type[BaseModel], wrong: Wrong) -> None:
+    """The refusal names the path of the field and says what is allowed."""
+    with pytest.raises(LabError) as refusal:
+        create(cluster, spoiled(model, wrong.path, wrong.value))
+    assert ".".join(wrong.path) in str(refusal.value)
+    assert all(phrase in str(refusal.value) for phrase in wrong.phrases), refusal.value
+
+
+ACROSS_FIELDS = [
+    (ModelServing, ("spec", "objective"), {}),
+    (ModelServing, ("spec", "objective", "timeToFirstToken", "targetMilliseconds"), 49),
+    (ModelServing, ("spec", "replicas"), {"min": 65, "max": 64}),
+    (CapacityPool, ("spec", "provider"), {}),
+    (CapacityPool, ("spec", "nodeSelector"), {}),
+    (CapacityPool, ("spec", "limits"), {"minNodes": 13, "maxNodes": 12}),
+    (CapacityPool, ("spec", "leadTime"), {"p50Seconds": 901, "p95Seconds": 900}),
+]
+
+
+@pytest.mark.parametrize(("model", "path", "value"), ACROSS_FIELDS)
+def test_server_and_models_refuse_in_the_same_words(
+    cluster: Kubectl, model: type[BaseModel], path: tuple[str, ...], value: object
+) -> None:
+    """A rule across fields says the same whether the API server or the model checks it."""
+    given = spoiled(model, path, value)
+    with pytest.raises(ValidationError) as local:
+        model.model_validate(given)
+    (error,) = local.value.errors()
+    with pytest.raises(LabError) as remote:
+        create(cluster, given)
+    assert error["msg"].removeprefix(WORDS_OF_VALIDATOR) in str(remote.value)
+
+
+def test_every_rule_across_fields_is_tried() -> None:
+    """A new CEL rule needs a row above."""
+
+    def count(node: Schema) -> int:
+        below = sum(count(child) for child in node.get("properties", {}).values())
+        return below + len(node.get("x-kubernetes-validations", []))
+
+    assert sum(count(structural_schema(model)["properties"]["spec"]) for model in FULL) == len(ACROSS_FIELDS)

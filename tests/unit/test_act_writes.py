@@ -1,0 +1,187 @@
+"""The order of writes, their retries, the budget of statuses, and events that are counted instead of repeated."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import pytest
+
+from baseload.act.actuator import Actuator, ScaleOrder
+from baseload.act.events import EventRecorder, Notice, Subject
+from baseload.act.publisher import StatusOrder, StatusPublisher, Stored
+from baseload.act.writer import TokenBucket
+from baseload.errors import ApiError, ConflictError, ForbiddenError, NotFoundError, UnavailableError
+from baseload.plan.snapshot import ServingKey
+
+KEY = ServingKey("team", "chat")
+STORED = Stored("uid", "10", 1, b"{}")
+
+
+class FakeWriter:
+    """Remembers what was written; `fail` holds errors to raise, by kind of write, one each time."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str, str]] = []
+        self.fail: dict[str, list[ApiError]] = {}
+        self.fresh_workload = ("21", 2)
+
+    def _do(self, kind: str, what: str, version: str) -> None:
+        self.calls.append((kind, what, version))
+        if self.fail.get(kind):
+            raise self.fail[kind].pop(0)
+
+    async def status(self, namespace: str, name: str, status: Mapping[str, Any], version: str) -> str:
+        """Write a status."""
+        self._do("status", name, version)
+        return str(int(version) + 1)
+
+    async def scale(self, kind: str, namespace: str, name: str, replicas: int, version: str) -> None:
+        """Write a scale."""
+        self._do("scale", str(replicas), version)
+
+    async def workload(self, kind: str, namespace: str, name: str) -> tuple[str, int]:
+        """Read a workload."""
+        return self.fresh_workload
+
+    async def serving_version(self, namespace: str, name: str) -> tuple[str, str, int]:
+        """Read a ModelServing."""
+        return "uid", "15", 1
+
+    async def create_event(self, namespace: str, body: Mapping[str, Any]) -> None:
+        """Post an event."""
+        self._do("create", body["reason"], "")
+
+    async def patch_event(self, namespace: str, name: str, body: Mapping[str, Any]) -> None:
+        """Count an event."""
+        self._do("patch", str(body["series"]["count"]), "")
+
+
+def order(status: StatusOrder | None = None, replicas: int = 5) -> ScaleOrder:
+    """From 2 to `replicas`, decided at version 20."""
+    return ScaleOrder(KEY, "Deployment", "chat", replicas, 2, "20", status)
+
+
+def status_order(essence: tuple[object, ...] = (1,)) -> StatusOrder:
+    """A status that says something new."""
+    return StatusOrder(KEY, STORED, {"observedGeneration": 1}, essence)
+
+
+async def test_intent_is_written_before_the_scale() -> None:
+    """The status that carries the intent goes immediately before its scale."""
+    writer = FakeWriter()
+    outcomes = await Actuator(writer, StatusPublisher(writer)).apply([order(status_order())])  # type: ignore[arg-type]
+    assert [c[0] for c in writer.calls] == ["status", "scale"]
+    assert outcomes[KEY].error is None
+    assert outcomes[KEY].based_on == "20"
+
+
+async def test_scale_is_not_written_without_its_intent() -> None:
+    """A status that cannot be written holds its scale back."""
+    writer = FakeWriter()
+    writer.fail["status"] = [ForbiddenError("no right", status=403)]
+    outcomes = await Actuator(writer, StatusPublisher(writer)).apply([order(status_order())])  # type: ignore[arg-type]
+    assert [c[0] for c in writer.calls] == ["status"]
+    assert isinstance(outcomes[KEY].error, ForbiddenError)
+
+
+async def test_stale_version_is_retried_only_from_the_same_number() -> None:
+    """A newer version with the same replicas is fine; another number is left to the next decision."""
+    writer = FakeWriter()
+    actuator = Actuator(writer, StatusPublisher(writer))  # type: ignore[arg-type]
+    writer.fail["scale"] = [ConflictError("stale", status=409)]
+    assert (await actuator.apply([order()]))[KEY].error is None
+    assert [c[2] for c in writer.calls] == ["20", "21"]
+    writer.fail["scale"] = [ConflictError("stale", status=409)]
+    writer.fresh_workload = ("22", 7)
+    assert isinstance((await actuator.apply([order()]))[KEY].error, ConflictError)
+
+
+async def test_own_write_counts_until_the_watch_shows_it() -> None:
+    """What was written is published at once; a newer version in the watch takes its place."""
+    writer = FakeWriter()
+    publisher = StatusPublisher(writer)  # type: ignore[arg-type]
+    assert publisher.published(KEY, STORED).essence != (1,)
+    await publisher.now(status_order())
+    assert publisher.published(KEY, STORED).essence == (1,)
+    assert publisher.published(KEY, STORED).resource_version == "11"
+    newer = Stored("uid", "12", 1, orjson.dumps({"observedGeneration": 4}))
+    assert publisher.published(KEY, newer).essence[0] == 4
+
+
+async def test_stale_status_is_read_again_once() -> None:
+    """A stale version of the ModelServing is read again and the status written against it."""
+    writer = FakeWriter()
+    writer.fail["status"] = [ConflictError("stale", status=409)]
+    await StatusPublisher(writer).now(status_order())  # type: ignore[arg-type]
+    assert [c[2] for c in writer.calls] == ["10", "15"]
+
+
+async def test_background_writes_only_the_newest_status() -> None:
+    """A newer status of the same serving replaces the waiting one; a refused one is not sent again and again."""
+    writer = FakeWriter()
+    publisher = StatusPublisher(writer)  # type: ignore[arg-type]
+    writer.fail["status"] = [ApiError("invalid", status=422)]
+    publisher.later(status_order((1,)))
+    publisher.later(status_order((2,)))
+    task = asyncio.create_task(publisher.run())
+    await asyncio.sleep(0.05)
+    assert len(writer.calls) == 1
+    publisher.later(status_order((2,)))
+    publisher.later(status_order((2,)))
+    await asyncio.sleep(0.05)
+    assert len(writer.calls) == 1
+    publisher.later(status_order((3,)))
+    await asyncio.sleep(0.05)
+    assert len(writer.calls) == 2
+    task.cancel()
+
+
+async def test_token_bucket_keeps_its_rate() -> None:
+    """After the burst the rate is the rate."""
+    bucket = TokenBucket(50.0)
+    began = asyncio.get_running_loop().time()
+    for _ in range(60):
+        await bucket.take()
+    assert asyncio.get_running_loop().time() - began >= 0.15
+
+
+async def test_repeated_events_are_counted() -> None:
+    """The same reason for the same object within ten minutes is one event with a count, sent seldom."""
+    writer, now = FakeWriter(), [1000.0]
+    recorder = EventRecorder(writer, lambda: now[0])
+    task = asyncio.create_task(recorder.run())
+    for step in (0.0, 1.0, 30.0, 31.0, 2000.0):
+        now[0] = 1000.0 + step
+        recorder.record(Notice(Subject("team", "chat", "uid"), "DemandRose", "Scale", "1 -> 2"))
+        await asyncio.sleep(0.01)
+    assert [c[:2] for c in writer.calls] == [("create", "DemandRose"), ("patch", "3"), ("create", "DemandRose")]
+    task.cancel()
+
+
+async def test_vanished_event_is_posted_again() -> None:
+    """Events expire on the server; an API that is away costs an event and nothing else."""
+    writer, now = FakeWriter(), [1000.0]
+    writer.fail["patch"] = [NotFoundError("gone", status=404)]
+    writer.fail["create"] = [UnavailableError("away")]
+    recorder = EventRecorder(writer, lambda: now[0])
+    task = asyncio.create_task(recorder.run())
+    for step in (0.0, 20.0):
+        now[0] = 1000.0 + step
+        recorder.record(Notice(Subject("team", "chat", "uid"), "DemandRose", "Scale", "1 -> 2"))
+        await asyncio.sleep(0.01)
+    assert [c[0] for c in writer.calls] == ["create", "patch", "create"]
+    assert not task.done()
+    task.cancel()
+
+
+@pytest.mark.parametrize("status", [409, 500])
+async def test_one_failure_stops_no_other(status: int) -> None:
+    """Orders are independent of each other."""
+    writer = FakeWriter()
+    writer.fail["scale"] = [ApiError("broken", status=status)]
+    other = ServingKey("team", "other")
+    second = ScaleOrder(other, "Deployment", "other", 3, 1, "30", None)
+    outcomes = await Actuator(writer, StatusPublisher(writer)).apply([order(), second])  # type: ignore[arg-type]
+    assert outcomes[KEY].error is not None
+    assert outcomes[other].error is None

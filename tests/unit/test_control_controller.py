@@ -1,0 +1,222 @@
+"""The ticker with a cluster made by hand: what it decides, and how it goes on when one object breaks."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from worlds import signals
+
+from baseload.act.actuator import Outcome, ScaleOrder
+from baseload.act.events import Notice
+from baseload.act.publisher import Published, StatusOrder, Stored
+from baseload.act.status import essence_of
+from baseload.api.reasons import Reason
+from baseload.control import controller as module
+from baseload.control.controller import Controller, Hands, Rhythm
+from baseload.control.health import Health
+from baseload.control.metrics import OperatorMetrics
+from baseload.control.servings import Servings
+from baseload.errors import UnavailableError
+from baseload.observe.accelerators import AcceleratorBook
+from baseload.observe.catalog import Catalog
+from baseload.observe.objects import Workload, WorkloadKey, serving_object
+from baseload.observe.placement import PodShape
+from baseload.observe.pods import PodCensus, StartUpTimes
+from baseload.plan.decision import Decision
+from baseload.plan.planner import plan
+from baseload.plan.signals import Missing, ServingSignals
+from baseload.plan.snapshot import ServingKey, Snapshot
+
+
+class FakeCluster:
+    """A cluster that is complete from the start and changes only by the test's hand."""
+
+    def __init__(self) -> None:
+        self.dirty: list[ServingKey] = []
+        self.catalog = Catalog(self.dirty.append)
+        self.census = PodCensus(time.time())
+        self.start_up = StartUpTimes()
+        self.workloads: dict[WorkloadKey, Workload] = {}
+        self.ready = True
+        self.ghosts = self.relists = 0
+
+    world_time = property(lambda _: time.time())
+
+    def is_known(self, kind: str) -> bool:
+        """Every kind was listed."""
+        return True
+
+    def workload(self, key: WorkloadKey) -> Workload | None:
+        """A workload by hand."""
+        return self.workloads.get(key)
+
+    def autoscalers_of(self, key: WorkloadKey) -> list[str]:
+        """Nobody else scales."""
+        return []
+
+    def accelerators(self) -> AcceleratorBook:
+        """No pools."""
+        return AcceleratorBook([], [], self.census, time.time())
+
+    def hurry(self, seconds: float) -> None:
+        """Nothing to hurry."""
+
+    def serve(self, name: str, least: int, wanted: int = 1) -> None:
+        """A serving and its Deployment."""
+        key = WorkloadKey("Deployment", "team", name)
+        self.workloads[key] = Workload(key, f"u-{name}", "1", wanted, wanted, rolling_out=False, shape=PodShape())
+        metadata = {"namespace": "team", "name": name, "uid": name, "resourceVersion": "1", "generation": 1}
+        spec = {
+            "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            "objective": {"timeToFirstToken": {"targetMilliseconds": 800}},
+            "replicas": {"min": least, "max": 9},
+        }
+        self.catalog.put_serving(serving_object({"metadata": metadata, "spec": spec}))
+
+
+class FakeHands:
+    """Everything that writes, remembering what it was told."""
+
+    def __init__(self) -> None:
+        self.orders: list[ScaleOrder] = []
+        self.statuses: list[StatusOrder] = []
+        self.notices: list[Notice] = []
+        self.error: UnavailableError | None = None
+
+    async def apply(self, orders: Sequence[ScaleOrder]) -> dict[ServingKey, Outcome]:
+        """Carry out orders."""
+        self.orders.extend(orders)
+        return {o.key: Outcome(True, o.resource_version, self.error) for o in orders}  # noqa: FBT003
+
+    def published(self, key: ServingKey, stored: Stored) -> Published:
+        """Nothing is published yet."""
+        return Published(stored.resource_version, essence_of({}), b"{}")
+
+    def later(self, order: StatusOrder) -> None:
+        """Order a status."""
+        self.statuses.append(order)
+
+    def forget(self, key: ServingKey) -> None:
+        """Forget a serving."""
+
+    def record(self, notice: Notice) -> None:
+        """Record an event."""
+        self.notices.append(notice)
+
+
+class FakeSignals:
+    """The same signals for everybody, and how often they were asked for."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.answer: ServingSignals = signals()
+
+    async def read(self, now: float, wanted: Sequence[Any]) -> dict[ServingKey, ServingSignals]:
+        """One reading."""
+        self.reads += 1
+        return {request.key: self.answer for request in wanted}
+
+
+class World:
+    """A controller with all its fakes."""
+
+    def __init__(self) -> None:
+        self.cluster, self.hands, self.signals = FakeCluster(), FakeHands(), FakeSignals()
+        self.metrics = OperatorMetrics()
+        hands: Any = self.hands
+        cluster: Any = self.cluster
+        self.servings = Servings(cluster, {"vllm"})
+        self.controller = Controller(
+            cluster,
+            servings=self.servings,
+            signals=self.signals,
+            hands=Hands(hands, hands, hands, hands),
+            metrics=self.metrics,
+            health=Health(1.0),
+            rhythm=Rhythm(1.0, 5.0, 15.0),
+        )
+
+
+@pytest.fixture
+def world() -> World:
+    """A fresh world."""
+    return World()
+
+
+async def test_nothing_is_decided_before_the_first_picture(world: World) -> None:
+    """Until everything was listed nothing is read and nothing written."""
+    world.cluster.ready = False
+    world.cluster.serve("chat", least=3)
+    await world.controller.tick()
+    assert (world.signals.reads, world.hands.orders) == (0, [])
+
+
+async def test_a_tick_orders_the_minimum(world: World) -> None:
+    """A serving below its minimum is ordered to it, with the intent in a status, once."""
+    world.cluster.serve("chat", least=3)
+    await world.controller.tick()
+    await world.controller.tick()
+    (order,) = world.hands.orders
+    assert (order.replicas, order.expected) == (3, 1)
+    assert order.status is not None
+    assert order.status.status["variants"][0]["desired"] == 3
+    assert [notice.action for notice in world.hands.notices] == ["Scale"]
+
+
+async def test_a_failed_write_is_said_and_tried_again(world: World) -> None:
+    """A scale that failed takes Ready away and is ordered again."""
+    world.cluster.serve("chat", least=3)
+    world.hands.error = UnavailableError("away")
+    await world.controller.tick()
+    await world.controller.tick()
+    assert len(world.hands.orders) == 2
+    status = world.hands.orders[1].status
+    assert status is not None
+    ready = next(c for c in status.status["conditions"] if c["type"] == "Ready")
+    assert ready["reason"] == "WriteFailed"
+
+
+async def test_one_broken_object_never_stops_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A decision that raises for one serving is said once; the others are decided."""
+
+    def plan_with_a_bug(snapshot: Snapshot) -> tuple[Decision, ...]:
+        if any(state.key.name == "broken" for state in snapshot.servings):
+            raise ZeroDivisionError
+        return plan(snapshot)
+
+    monkeypatch.setattr(module, "plan", plan_with_a_bug)
+    for name in ("alpha", "broken", "omega"):
+        world.cluster.serve(name, least=2)
+    await world.controller.tick()
+    await world.controller.tick()
+    assert {order.key.name for order in world.hands.orders} == {"alpha", "omega"}
+    assert [r.message for r in caplog.records].count("serving could not be decided on") == 1
+
+
+async def test_missing_signals_hold(world: World) -> None:
+    """With everything missing a serving above its minimum stays where it is."""
+    missing = Missing(Reason.UNREACHABLE, "no answer")
+    world.signals.answer = ServingSignals(offered_rps=missing, running=missing, waiting=missing)
+    world.cluster.serve("chat", least=1, wanted=5)
+    await world.controller.tick()
+    assert world.hands.orders == []
+    conditions = {c["type"]: c["reason"] for c in world.hands.statuses[0].status["conditions"]}
+    assert conditions["MetricsAvailable"] == "Unreachable"
+
+
+async def test_gone_servings_are_forgotten(world: World) -> None:
+    """Records and series of a deleted serving go away."""
+    world.cluster.serve("chat", least=2)
+    await world.controller.tick()
+    world.cluster.catalog.remove_serving(ServingKey("team", "chat"), "chat")
+    await world.controller.tick()
+    assert world.servings.records == {}
+    assert (
+        world.metrics.registry.get_sample_value(
+            "baseload_serving_replicas_final", {"namespace": "team", "name": "chat"}
+        )
+        is None
+    )

@@ -1,0 +1,182 @@
+"""What is read from raw Kubernetes objects: requests, placement, free accelerators, start-up times, pauses."""
+
+from typing import Any
+
+import pytest
+
+from baseload.observe.accelerators import AcceleratorBook, Pool
+from baseload.observe.objects import Node, WorkloadKey, deployment, node, stateful_set
+from baseload.observe.pause import pause_of
+from baseload.observe.placement import PodShape, effective_requests, pod_shape, whole
+from baseload.observe.pods import PodCensus, PodFacts, StartUpTimes, pod_facts, workload_of
+
+GPU = "nvidia.com/gpu"
+NOW = 1_000_000.0
+POOL = Pool("owned", (("chip", "l40s"),), GPU, "L40S", 4, 0.5, per_node_price=False)
+
+
+def container(count: int, **more: Any) -> dict[str, Any]:
+    """A raw container with accelerators."""
+    return {"name": "c", "resources": {"limits": {GPU: str(count), "cpu": "4"}}, **more}
+
+
+def gpu_node(name: str, free: str = "4", **spec: Any) -> Node:
+    """A Ready node of the pool."""
+    return node(
+        {
+            "metadata": {"name": name, "labels": {"chip": "l40s"}},
+            "spec": spec,
+            "status": {
+                "allocatable": {GPU: free, "cpu": "64"},
+                "conditions": [{"type": "Ready", "status": "True"}],
+            },
+        }
+    )
+
+
+def test_effective_requests_count_init_containers_and_sidecars() -> None:
+    """A pod holds what runs and its sidecars, or the largest init step beside the sidecars before it."""
+    sidecar = container(1, restartPolicy="Always")
+    spec = {"containers": [container(2)], "initContainers": [sidecar, container(4)]}
+    assert effective_requests(spec) == {GPU: 5}
+    assert effective_requests({"containers": [container(2), container(1)]}) == {GPU: 3}
+    assert effective_requests({"containers": [{"name": "c"}]}) == {}
+
+
+@pytest.mark.parametrize(("text", "count"), [("8", 8), ("2k", 2000), ("500m", None), ("x", None), (3, 3)])
+def test_whole_quantities(text: object, count: int | None) -> None:
+    """Counts of extended resources are whole; anything else is not understood."""
+    assert whole(text) == count
+
+
+@pytest.mark.parametrize(
+    ("spec", "accepted"),
+    [
+        ({}, False),
+        ({"tolerations": [{"key": "gpu", "operator": "Exists"}]}, True),
+        ({"tolerations": [{"key": "gpu", "value": "yes", "effect": "NoSchedule"}]}, True),
+        ({"tolerations": [{"key": "gpu", "value": "no"}]}, False),
+        ({"tolerations": [{"operator": "Exists"}], "nodeSelector": {"chip": "l40s"}}, True),
+        ({"tolerations": [{"operator": "Exists"}], "nodeSelector": {"chip": "h100"}}, False),
+    ],
+)
+def test_nodes_accept_pods_by_selector_and_taints(spec: dict[str, Any], accepted: bool) -> None:
+    """Node selectors must match and every blocking taint must be tolerated."""
+    tainted = gpu_node("n", taints=[{"key": "gpu", "value": "yes", "effect": "NoSchedule"}])
+    assert pod_shape(spec).accepts(dict(tainted.labels), tainted.taints) is accepted
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "accepted"),
+    [
+        ("In", ["l40s"], True),
+        ("NotIn", ["l40s"], False),
+        ("Exists", [], True),
+        ("DoesNotExist", [], False),
+        ("Gt", ["3"], False),
+        ("Unknown", [], False),
+    ],
+)
+def test_required_node_affinity(operator: str, values: list[str], accepted: bool) -> None:
+    """Required node affinity is read; an operator that is not known accepts nothing."""
+    term = {"matchExpressions": [{"key": "chip", "operator": operator, "values": values}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    shape = pod_shape({"affinity": {"nodeAffinity": required}})
+    assert shape.accepts({"chip": "l40s"}, ()) is accepted
+
+
+def test_free_replicas_are_counted_per_node() -> None:
+    """Accelerators left over on different nodes do not add up to a replica; cordoned nodes do not count."""
+    census = PodCensus(NOW, {"a": {GPU: 3}, "b": {GPU: 3}})
+    nodes = [gpu_node("a"), gpu_node("b"), gpu_node("c"), gpu_node("d", unschedulable=True)]
+    shape = PodShape(requests=((GPU, 2),))
+    (state,) = AcceleratorBook([POOL], nodes, census, NOW).pools_for(shape)
+    assert (state.free_replicas, state.nodes, state.total_accelerators) == (2, 3, 12)
+    assert state.cost_per_replica_hour == pytest.approx(1.0)
+
+
+def test_old_census_means_unknown_and_not_zero() -> None:
+    """Without a recent listing of the pods nothing is known to be free, or taken."""
+    book = AcceleratorBook([POOL], [gpu_node("a")], PodCensus(NOW - 500, {}), NOW)
+    assert book.pools_for(PodShape(requests=((GPU, 1),)))[0].free_replicas is None
+
+
+def test_pools_without_the_accelerator_do_not_count() -> None:
+    """A pod that asks for no accelerator of the pool cannot use the pool."""
+    book = AcceleratorBook([POOL], [gpu_node("a")], PodCensus(NOW, {}), NOW)
+    assert book.pools_for(PodShape(requests=(("amd.com/gpu", 1),))) == ()
+
+
+def test_pods_belong_to_the_deployment_of_their_replica_set() -> None:
+    """The template hash is cut off the ReplicaSet's name; a StatefulSet's pod belongs to the StatefulSet."""
+    owner = {"kind": "ReplicaSet", "name": "chat-8b-7b86c", "controller": True}
+    metadata = {"namespace": "team", "ownerReferences": [owner], "labels": {"pod-template-hash": "7b86c"}}
+    assert workload_of(metadata) == WorkloadKey("Deployment", "team", "chat-8b")
+    sts = {"namespace": "team", "ownerReferences": [{"kind": "StatefulSet", "name": "chat", "controller": True}]}
+    assert workload_of(sts) == WorkloadKey("StatefulSet", "team", "chat")
+    assert workload_of({"namespace": "team"}) is None
+
+
+def test_start_up_time_is_the_upper_quartile_of_first_readiness() -> None:
+    """A pod counts once, so that a later flap of its readiness is no start-up."""
+    times, key = StartUpTimes(), WorkloadKey("Deployment", "team", "chat")
+    for index, seconds in enumerate((20.0, 22.0, 24.0, 60.0)):
+        times.observe(PodFacts(str(index), "n", key, {}, NOW, NOW + seconds))
+    times.observe(PodFacts("0", "n", key, {}, NOW, NOW + 5000.0))
+    assert times.seconds(key) == 60.0
+    times.keep(set())
+    assert times.seconds(key) is None
+
+
+def test_pod_facts_read_condition_times() -> None:
+    """Times come from the conditions that are True."""
+    raw = {
+        "metadata": {"uid": "u", "namespace": "team", "name": "p", "deletionTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {"nodeName": "n", "containers": [container(1)]},
+        "status": {
+            "conditions": [
+                {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"},
+                {"type": "Ready", "status": "False", "lastTransitionTime": "2026-01-01T00:01:00Z"},
+            ]
+        },
+    }
+    facts = pod_facts(raw)
+    assert facts.scheduled_time == 1767225600.0
+    assert facts.ready_time is None
+    assert facts.terminating
+    assert facts.requests == {GPU: 1}
+
+
+def test_rollouts_are_seen() -> None:
+    """Pods of an older template, or two revisions, are a rollout in progress."""
+    raw = {
+        "metadata": {"namespace": "team", "name": "chat", "uid": "u", "resourceVersion": "1"},
+        "spec": {"template": {"spec": {}}},
+        "status": {"replicas": 3, "updatedReplicas": 1, "readyReplicas": 3},
+    }
+    assert deployment(raw).rolling_out
+    assert deployment(raw).wanted == 1
+    raw["status"] = {"currentRevision": "a", "updateRevision": "b"}
+    assert stateful_set(raw).rolling_out
+
+
+@pytest.mark.parametrize(
+    ("annotations", "expected"),
+    [
+        ({}, (False, False, None)),
+        ({"baseload.dev/paused": "true"}, (True, True, None)),
+        ({"baseload.dev/paused": "false"}, (False, False, None)),
+        ({"baseload.dev/paused": "maybe"}, (True, True, None)),
+        ({"baseload.dev/paused-scale-in": ""}, (True, False, None)),
+        ({"baseload.dev/paused-scale-out": "yes"}, (False, True, None)),
+        ({"baseload.dev/paused-replicas": "5"}, (False, False, 5)),
+        ({"baseload.dev/paused-replicas": "five"}, (True, True, None)),
+        ({"baseload.dev/paused-replicas": "0"}, (True, True, None)),
+    ],
+)
+def test_pause_annotations(annotations: dict[str, str], expected: tuple[bool, bool, int | None]) -> None:
+    """Each annotation holds its direction; what cannot be read means paused and is named."""
+    pause = pause_of(annotations)
+    assert (pause.scale_in, pause.scale_out, pause.replicas) == expected
+    if any(expected):
+        assert next(iter(annotations)) in pause.why
