@@ -98,6 +98,8 @@ class ClosedLoop:
         self.order = 0
         self.now = 0.0
         self.memory = ServingMemory()
+        self.history: deque[tuple[float, int, int, int]] = deque()
+        self.generated = 0
         self.stamps: dict[int, list[float]] = {}
         self.arrived: deque[float] = deque()
         self.inside: list[bool] = []
@@ -185,6 +187,7 @@ class ClosedLoop:
 
     def _on_iteration(self, what: tuple[Replica, object]) -> None:
         replica, iteration = what
+        self.generated += len(iteration.emitted)  # type: ignore[attr-defined]
         for sequence in iteration.emitted:  # type: ignore[attr-defined]
             stamps = self.stamps[sequence.id]
             if len(stamps) == 1:
@@ -263,8 +266,7 @@ class ClosedLoop:
         rate = sum(now - RATE_WINDOW_SECONDS < t <= now for t in self.arrived) / RATE_WINDOW_SECONDS
         first = [v for r in serving for _, v in r.first]
         means = [v for r in serving for _, v in r.means]
-        finished = len(self.inside)
-        mean = self.lengths.output_mean if finished else None
+        mean = self._tokens_per_request(sum(r.engine.running for r in serving))
         return ServingSignals(
             offered_rps=Value(rate, now) if rate else NoTraffic(now),
             running=Value(sum(r.engine.running for r in serving), now),
@@ -274,6 +276,15 @@ class ClosedLoop:
             inter_token_attainment=_share(means, self.spec.inter_token_latency, now),
             replicas=tuple(s for s in (self._replica_signals(r, now) for r in serving) if s is not None),
         )
+
+    def _tokens_per_request(self, running: int) -> float | None:
+        """Tokens over finished requests and half of the growth of running ones, as the vLLM profile does."""
+        self.history.append((self.now, self.generated, len(self.inside), running))
+        while self.history[0][0] < self.now - RATE_WINDOW_SECONDS:
+            self.history.popleft()
+        _, tokens, finished, before = self.history[0]
+        requests = len(self.inside) - finished + (running - before) / 2
+        return (self.generated - tokens) / requests if requests > 0 else None
 
     def _replica_signals(self, replica: Replica, now: float) -> ReplicaSignals | None:
         since = self.now - LEARNING_WINDOW_SECONDS

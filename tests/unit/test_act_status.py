@@ -6,7 +6,7 @@ import pytest
 from worlds import NOW, learned_model, signals, spec
 
 from baseload.act.model_state import model_from_status, model_to_status
-from baseload.act.status import StatusInput, build_status, essence, essence_of, rfc3339
+from baseload.act.status import StatusInput, build_status, essence, essence_of, rfc3339, situation, situation_of
 from baseload.api.models import ModelServingStatus
 from baseload.api.reasons import Reason
 from baseload.plan.decision import Decision
@@ -61,6 +61,13 @@ def test_changed_measurements_alone_are_not_written() -> None:
     assert essence(given(one)) == essence(given(two))
     assert essence(given(one, ready=1)) != essence(given(one))
     assert essence(given(one, write_failure="no right")) != essence(given(one))
+
+
+def test_situations_are_coarser_than_reasons() -> None:
+    """Reasons of an ordinary day are one situation; silence and an unknown model are others."""
+    assert situation("DemandRose") == situation("Stabilization")
+    assert len({situation(reason) for reason in ("NoTraffic", "ModelUnknown", "DemandRose")}) == 3
+    assert situation_of({}) is None
 
 
 def test_transition_times_stay_while_the_status_stays() -> None:

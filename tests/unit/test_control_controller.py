@@ -91,7 +91,7 @@ class FakeHands:
 
     def published(self, key: ServingKey, stored: Stored) -> Published:
         """Nothing is published yet."""
-        return Published(stored.resource_version, essence_of({}), b"{}")
+        return Published(stored.resource_version, essence_of({}), None, b"{}")
 
     def later(self, order: StatusOrder) -> None:
         """Order a status."""

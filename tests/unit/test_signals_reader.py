@@ -79,11 +79,10 @@ def make(answers: Mapping[str, object], profile: str = "vllm") -> tuple[SignalRe
     """A reader at the lab's scrape interval over a table."""
 
     def name_of(promql: str) -> str:
-        for name, template in PROFILES[profile].templates().items():
-            start = render(template, reader.windows).split('le=~"')[0]
-            if promql.startswith(start):
-                return name
-        raise AssertionError(promql)
+        templates = PROFILES[profile].templates().items()
+        starts = {render(template, reader.windows).split('le=~"')[0]: name for name, template in templates}
+        # One query may begin with another.
+        return starts[max((start for start in starts if promql.startswith(start)), key=len)]
 
     source = TableSource(name_of, answers)
     reader = SignalReader(source, PROFILES, scrape_seconds=2.0)

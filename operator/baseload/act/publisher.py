@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from baseload.act.status import Essence, essence_of
+from baseload.act.status import Essence, essence_of, situation_of
 from baseload.act.writer import KubeWriter, TokenBucket
 from baseload.errors import ApiError, ConflictError, NotFoundError
 from baseload.plan.snapshot import ServingKey
@@ -38,6 +38,7 @@ class Published:
 
     resource_version: str
     essence: Essence
+    situation: str | None
     status: bytes
 
 
@@ -82,7 +83,10 @@ class StatusPublisher:
         seen = self._seen.get(key)
         if seen is None or seen[1].resource_version != stored.resource_version or seen[0] != stored.uid:
             status = orjson.loads(stored.status)
-            seen = (stored.uid, Published(stored.resource_version, essence_of(status), stored.status))
+            seen = (
+                stored.uid,
+                Published(stored.resource_version, essence_of(status), situation_of(status), stored.status),
+            )
             self._seen[key] = seen
         return seen[1]
 
@@ -108,7 +112,7 @@ class StatusPublisher:
             if uid != stored.uid or generation != stored.generation:
                 raise
             version = await self._writer.status(key.namespace, key.name, order.status, version)
-        published = Published(version, order.essence, orjson.dumps(order.status))
+        published = Published(version, order.essence, situation_of(order.status), orjson.dumps(order.status))
         self._written[key] = _Written(stored.uid, stored.resource_version, published)
 
     def forget(self, key: ServingKey) -> None:

@@ -1,6 +1,6 @@
 """The status of a ModelServing from a decision, and what of it must change before it is written again.
 
-A status is written for a changed decision or condition, never for a changed measurement (design.md 3).
+A status is written for a changed decision or condition, never for a changed measurement.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,6 +53,17 @@ def essence(given: StatusInput) -> Essence:
         decision.final if given.recommends else None,
         tuple(sorted((c.type, str(c.status), str(c.reason)) for c in _conditions(given))),
     )
+
+
+def situation(reason: str) -> str:
+    """What kind of situation a reason speaks of; within one the reasons change too often to be written each time."""
+    return reason if reason in (Reason.NO_TRAFFIC, Reason.MODEL_UNKNOWN) else "Served"
+
+
+def situation_of(status: Raw) -> str | None:
+    """The situation that a status tells of, None before the first decision."""
+    reason = (status.get("lastDecision") or {}).get("reason")
+    return None if reason is None else situation(reason)
 
 
 def essence_of(status: Raw) -> Essence:

@@ -7,8 +7,8 @@ import orjson
 
 from baseload.act.actuator import Outcome, ScaleOrder
 from baseload.act.events import EventRecorder, Notice, Subject
-from baseload.act.publisher import StatusOrder, StatusPublisher
-from baseload.act.status import StatusInput, build_status, essence
+from baseload.act.publisher import Published, StatusOrder, StatusPublisher
+from baseload.act.status import StatusInput, build_status, essence, situation
 from baseload.api.reasons import Reason
 from baseload.control.intent import awaits_echo, intend, written
 from baseload.control.metrics import OperatorMetrics
@@ -17,6 +17,9 @@ from baseload.plan.decision import Decision, Status
 from baseload.plan.snapshot import ServingKey
 
 logger = logging.getLogger(__name__)
+
+SITUATION_SECONDS = 30.0
+"""A reason of another kind is published after it has held for this long, although no number changed."""
 
 WARNED_OF = ("MetricsAvailable", "CapacityAvailable", "Conflict", "Accepted")
 """Conditions whose bad state is worth an event."""
@@ -93,7 +96,7 @@ class Round:
         )
         published = self._publisher.published(decision.key, look.stored)
         wished = essence(given)
-        if wished == published.essence:
+        if wished == published.essence and not _tells_of_the_past(look, decision, published):
             return None
         status = build_status(given, orjson.loads(published.status))
         return StatusOrder(decision.key, look.stored, status, wished)
@@ -145,6 +148,15 @@ class Round:
             return
         note = f"somebody wrote {workload.wanted} replicas where {intent.replicas} are meant"
         self._events.record(Notice(_subject(look), str(Reason.FOREIGN_WRITER), "Scale", note, warning=True))
+
+
+def _tells_of_the_past(look: Looked, decision: Decision, published: Published) -> bool:
+    """Whether the published reason is one of another situation, and the present one has lasted for a while."""
+    now = situation(str(decision.reason))
+    if look.record.situation[0] != now:
+        look.record.situation = (now, decision.time)
+    lasted = decision.time - look.record.situation[1] >= SITUATION_SECONDS
+    return lasted and now != published.situation
 
 
 def _subject(look: Looked) -> Subject:

@@ -1,7 +1,7 @@
 """All that kopf does for us: login, the watch of our own two kinds, signals and the liveness probe.
 
 Events only change the catalog, which marks a serving dirty. No timers, daemons, indices, or create, update and
-delete handlers: they write to the objects and hide state (kopf.md 1). A test walks the registry.
+delete handlers: they write to the objects and hide state. A test walks the registry.
 """
 
 import itertools
@@ -135,7 +135,7 @@ def take_pool(catalog: Catalog, event: kopf.RawEvent, relisted: Callable[[], Non
 
 
 def configure(settings: kopf.OperatorSettings) -> None:
-    """Kopf's settings (kopf.md 1.5): it stores nothing, posts nothing, scans nothing and never gives up."""
+    """Kopf's settings: it stores nothing, posts nothing, scans nothing and never gives up."""
     settings.peering.standalone = True
     settings.scanning.disabled = True
     settings.posting.enabled = False

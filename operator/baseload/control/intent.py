@@ -1,7 +1,7 @@
 """Our last intent for a target and what to make of a number that differs from it.
 
-A number that is not our last intent was written by somebody else, unless our own write has not happened yet
-(design.md 4). We put it back three times in ten minutes, then say Conflict and leave it: never fight.
+A number that is not our last intent was written by somebody else, unless our own write has not happened yet.
+We put it back three times in ten minutes, then say Conflict and leave it: never fight.
 """
 
 from dataclasses import dataclass, replace

@@ -47,6 +47,8 @@ class ServingRecord:
     signals: ServingSignals | None = None
     write_failure: str | None = None
     shown: tuple[int, int, int, int] | None = None
+    situation: tuple[str, float] = ("", 0.0)
+    """What kind of situation it is in, and the Unix time since when."""
     overwritten: bool = False
 
 

@@ -15,7 +15,7 @@ WORKLOAD_LABEL = "baseload_workload"
 """Kind/name of a pod's workload, set when the pod is scraped."""
 
 POD_NAME_CUT = 58
-"""The API server cuts a pod's generated name here (kubernetes-findings 4)."""
+"""The API server cuts a pod's generated name here."""
 
 STALE_SLACK_SECONDS = 1.0
 
@@ -143,10 +143,10 @@ class FleetReading:
         return NoTraffic(time) if isinstance(signal, Value) and signal.value == 0 else signal
 
     def _per_request(self, name: str, request: SignalRequest, time: float) -> Signal:
-        """A ratio over requests: 0/0 is not a broken number but nobody asking, when the completions say so too."""
+        """A ratio over requests: without a denominator nobody asks, when the completions say so too."""
         signal = self._total(name, request, time)
-        broken = isinstance(signal, Missing) and signal.reason is Reason.NOT_A_NUMBER
-        if broken and self._by_workload("completions").get(request.at) == 0:
+        undefined = isinstance(signal, Missing) and signal.reason in (Reason.NOT_A_NUMBER, Reason.NO_SERIES)
+        if undefined and self._by_workload("completions").get(request.at) == 0:
             return NoTraffic(time)
         return signal
 

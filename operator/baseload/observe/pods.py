@@ -1,6 +1,6 @@
 """The pods of the cluster, listed by pages: what they hold on each node and how long they took to start.
 
-Pods are listed, not watched: they change twenty times as often as all else (operator-at-scale.md 8).
+Pods are listed, not watched: they change twenty times as often as all else.
 """
 
 import asyncio

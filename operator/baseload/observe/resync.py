@@ -1,6 +1,6 @@
 """Compare what we believe with what the server has, by metadata only.
 
-kopf never reports what was deleted while it relisted (operator-at-scale.md 5), so each relist is followed by this.
+kopf never reports what was deleted while it relisted, so each relist is followed by this.
 """
 
 import asyncio

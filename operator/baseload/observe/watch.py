@@ -1,7 +1,7 @@
 """One watch of one resource: always a complete picture, whatever the API server does meanwhile.
 
 Starts with a watch-list (initial events, then a bookmark), or a paged list where the server has none; goes on from
-the last bookmark; a 410 starts over and removes what is gone (operator-at-scale.md 5: relists are everyday events).
+the last bookmark; a 410 starts over and removes what is gone, as after every restart of an API server.
 """
 
 import asyncio

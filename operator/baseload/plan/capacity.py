@@ -9,7 +9,7 @@ from baseload.plan.replica_model import Law, fit
 from baseload.plan.snapshot import LatencyTarget, ServingSpec
 
 HIGHEST_LOAD = 0.8
-"""Above this load queues and cache limits make tails explode (planning.md 4.1)."""
+"""Above this load queues and cache limits make tails explode."""
 
 DRAIN_LOAD = 0.95
 """Load at which a replica that works off a backlog may run for a while."""
@@ -43,7 +43,7 @@ class Capacity:
     def running_at(self, replicas: int) -> float:
         """Mean sequences per replica so that `attainment` of the time no replica is over its limit.
 
-        Solves `B + z sqrt(B (imbalance + burstiness / n)) = running_limit` (square-root staffing, planning.md 1.2).
+        Solves `B + z sqrt(B (imbalance + burstiness / n)) = running_limit`: square-root staffing (Halfin, Whitt 1981).
         """
         if self.running_limit == inf:
             return inf
@@ -92,7 +92,7 @@ def strictest_attainment(spec: ServingSpec) -> float:
 
 
 def _first_token_load(model: ReplicaModel, target: LatencyTarget | None) -> float:
-    """`rho <= 1 - S_q / target` with `S_q = -ln(1 - q) S`, an exponential tail (planning.md 1.1, WVA)."""
+    """`rho <= 1 - S_q / target` with `S_q = -ln(1 - q) S`, an exponential tail as in llm-d's WVA."""
     unloaded = model.time_to_first_token_unloaded_seconds
     if target is None or unloaded is None:
         return HIGHEST_LOAD

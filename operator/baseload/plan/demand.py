@@ -15,6 +15,12 @@ LEAST_POINTS = 4
 LEAST_SPAN_SHARE = 0.7
 """Share of the look back that the samples must cover."""
 
+CHANCE_Z = 0.7
+"""Standard errors taken off a slope: chance alone exceeds them in one case of four."""
+
+NEWEST_SHARE = 0.5
+"""Share of the look back for a second, shorter line: the start of a ramp shows there first."""
+
 MOST_SAMPLES = 24
 """Samples kept in memory, however long the look back is."""
 
@@ -55,9 +61,11 @@ def expected(rates: tuple[RateSample, ...], offered: Value, lead_seconds: float)
     if len(rates) < LEAST_POINTS or rates[-1].time - rates[0].time < LEAST_SPAN_SHARE * look_back:
         return Demand(now_rps=offered.value, ahead_rps=offered.value, lead_seconds=lead_seconds)
     line = _line(rates)
+    newest = tuple(r for r in rates if r.time >= rates[-1].time - NEWEST_SHARE * look_back)
     # The line smooths noise; a jump that it cannot follow yet counts as it is, up to what chance explains.
     now = max(line.level, min(offered.value, line.level + 2 * line.residual), 0.0)
-    rise = max(line.slope - _slope_error(now, rates[-1].time - rates[0].time), 0.0) * lead_seconds
+    slopes = [_sure_slope(part, now) for part in (rates, newest) if len(part) >= LEAST_POINTS]
+    rise = max(*slopes, 0.0) * lead_seconds
     # A line fitted to a short past must not promise more than twice what was ever seen.
     most = 2.0 * max(offered.value, *(r.rps for r in rates))
     return Demand(now_rps=now, ahead_rps=min(now + rise, max(most, now)), lead_seconds=lead_seconds)
@@ -70,12 +78,13 @@ class _Line:
     residual: float
 
 
-def _slope_error(rps: float, span_seconds: float) -> float:
-    """Standard error of the slope of a Poisson rate over a span: `sqrt(12 rps / span^3)` by least squares.
+def _sure_slope(rates: tuple[RateSample, ...], rps: float) -> float:
+    """The part of a slope above chance; its standard error is `sqrt(12 rps / span^3)` for a Poisson rate.
 
     The samples are windows that overlap, so their own scatter would look far too small.
     """
-    return sqrt(12.0 * max(rps, 0.1) / span_seconds**3)
+    span_seconds = rates[-1].time - rates[0].time
+    return _line(rates).slope - CHANCE_Z * sqrt(12.0 * max(rps, 0.1) / span_seconds**3)
 
 
 def _line(rates: tuple[RateSample, ...]) -> _Line:

@@ -1,7 +1,7 @@
 """The reactive guard: a miss that is seen or certain opens capacity at once, whatever the forecast says.
 
 It asks for one replica more than is ready, once per settling time, and expires as soon as the cause is gone: a
-guard that is only a floor would ratchet (planning-review.md, "Guard"). When the objective was missed although the
+guard that is only a floor would ratchet. When the objective was missed although the
 load was inside what the model allowed, the model was too hopeful and its capacity is cut by a tenth.
 """
 
@@ -17,13 +17,13 @@ SETTLE_SECONDS = 30.0
 """The attainment window: misses older than the newest capacity are not evidence against it."""
 
 CUT = 0.9
-"""What a surprise takes off the capacity (planning.md 4.3)."""
+"""What a surprise takes off the capacity."""
 
 LOWEST_FACTOR = 0.5
 """Below this the law itself must be wrong, and relearning corrects it instead."""
 
 RECOVERY_PER_SECOND = 0.01 / 3600.0
-"""How fast capacity lost to surprises comes back (planning.md 4.3: 0.01 an hour)."""
+"""How fast capacity lost to surprises comes back: a hundredth an hour."""
 
 NOISE_SHARE = 0.02
 """Misses this far below the target are one unlucky request, not a breach."""

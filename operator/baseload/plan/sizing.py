@@ -2,7 +2,7 @@
 
 Each way is tried in turn and the first that can answer does: no traffic, the offered rate, running sequences,
 or, while nothing is known of the replica, one step at a time. A number from a rate never counts the backlog that
-built up while replicas were starting as demand (planning-review.md, "What they teach" 1).
+built up while replicas were starting as demand: who counts it overshoots.
 """
 
 from collections.abc import Callable

@@ -63,7 +63,7 @@ class MetricsProfile(BaseModel):
     """Generated tokens per second."""
 
     output_tokens_per_request: PromqlTemplate | None = None
-    """Mean generated tokens of the requests that finished."""
+    """Mean generated tokens of a request."""
 
     time_to_first_token_boundaries: PromqlTemplate | None = None
     """Number of series per `le` of the histogram of the time to the first token."""
