@@ -15,8 +15,8 @@ LEAST_POINTS = 4
 LEAST_SPAN_SHARE = 0.7
 """Share of the look back that the samples must cover."""
 
-CHANCE_Z = 0.7
-"""Standard errors taken off a slope: chance alone exceeds them in one case of four."""
+CHANCE_Z = 0.5
+"""Standard errors taken off a slope: chance alone exceeds them in three cases of ten."""
 
 NEWEST_SHARE = 0.5
 """Share of the look back for a second, shorter line: the start of a ramp shows there first."""
@@ -64,8 +64,8 @@ def expected(rates: tuple[RateSample, ...], offered: Value, lead_seconds: float)
     newest = tuple(r for r in rates if r.time >= rates[-1].time - NEWEST_SHARE * look_back)
     # The line smooths noise; a jump that it cannot follow yet counts as it is, up to what chance explains.
     now = max(line.level, min(offered.value, line.level + 2 * line.residual), 0.0)
-    slopes = [_sure_slope(part, now) for part in (rates, newest) if len(part) >= LEAST_POINTS]
-    rise = max(*slopes, 0.0) * lead_seconds
+    rises = [_rise(part, now, lead_seconds) for part in (rates, newest) if len(part) >= LEAST_POINTS]
+    rise = max(*rises, 0.0)
     # A line fitted to a short past must not promise more than twice what was ever seen.
     most = 2.0 * max(offered.value, *(r.rps for r in rates))
     return Demand(now_rps=now, ahead_rps=min(now + rise, max(most, now)), lead_seconds=lead_seconds)
@@ -78,13 +78,15 @@ class _Line:
     residual: float
 
 
-def _sure_slope(rates: tuple[RateSample, ...], rps: float) -> float:
-    """The part of a slope above chance; its standard error is `sqrt(12 rps / span^3)` for a Poisson rate.
+def _rise(rates: tuple[RateSample, ...], rps: float, lead_seconds: float) -> float:
+    """How much more a line promises after a lead: its slope above chance, for no longer than it has been seen.
 
-    The samples are windows that overlap, so their own scatter would look far too small.
+    The standard error of the slope of a Poisson rate is `sqrt(12 rps / span^3)`; the samples are windows that overlap,
+    so their own scatter would look far too small. A step looks like a steep ramp to a short line, hence the bound.
     """
     span_seconds = rates[-1].time - rates[0].time
-    return _line(rates).slope - CHANCE_Z * sqrt(12.0 * max(rps, 0.1) / span_seconds**3)
+    slope = _line(rates).slope - CHANCE_Z * sqrt(12.0 * max(rps, 0.1) / span_seconds**3)
+    return slope * min(lead_seconds, span_seconds)
 
 
 def _line(rates: tuple[RateSample, ...]) -> _Line:
