@@ -52,8 +52,8 @@ def test_a_ramp_is_served_inside_the_objective(own_lab: Lab, tmp_path: Path) -> 
     assert report["writes"]["scale"] >= 1
     assert report["decisions"][0]["replicas_from"] == 1
     assert all(decision["message"] for decision in report["decisions"])
-    # One scrape and one tick of two seconds each, and what the requests in between take.
-    assert all(seconds <= 5.0 for seconds in report["breach_to_write_seconds"])
+    # One scrape and one tick of two seconds each.
+    assert all(seconds <= 4.0 for seconds in report["breach_to_write_seconds"])
     for name in ("timeline.png", "timeline.html"):
         assert (tmp_path / "report" / name).stat().st_size > 10_000
     assert not own_lab.running
@@ -64,7 +64,7 @@ def test_a_ramp_is_served_inside_the_objective(own_lab: Lab, tmp_path: Path) -> 
 def test_llama_cpp_servers_are_scaled_out_and_back(own_lab: Lab, tmp_path: Path) -> None:
     """Real llama.cpp servers under real load: one, then three, then one again."""
     curve = [(0, 0.3), (15, 0.3), (25, 3.0), (60, 3.0), (65, 0.1), (110, 0.1)]
-    options = ["--engine", "llama.cpp", "--peak-replicas", "3", "--slo-ms", "2000"]
+    options = ["--engine", "llama.cpp", "--peak-replicas", "3", "--slo-ms", "20000"]
     report = demo(own_lab, tmp_path, curve, *options)
     assert report["engine"] == "llama.cpp"
     assert report["valid"]

@@ -113,6 +113,13 @@ def test_a_seen_breach_adds_a_replica_when_nothing_is_coming() -> None:
     assert "70.0%" in decision.message
 
 
+def test_a_breach_is_answered_by_the_first_decision_after_a_start() -> None:
+    """An operator that has just started does not wait for a settling time it has not seen begin."""
+    state = worlds.state(rps=7.0, wanted=2, memory=ServingMemory(model=worlds.learned_model()))
+    late = worlds.signals(7.0, running=50.0, time_to_first_token_attainment=Value(0.7, worlds.NOW - 1))
+    assert decide(replace(state, signals=late)).final == 3
+
+
 def test_a_breach_waits_for_replicas_that_are_already_coming() -> None:
     """While a wanted replica is starting, a miss is no reason for yet another one."""
     state = worlds.state(rps=7.0, wanted=3, ready=2)

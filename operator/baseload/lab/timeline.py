@@ -127,7 +127,9 @@ def _decisions(run: Run, time: alt.X) -> alt.LayerChart | None:
         return None
     values = []
     for number, decision in enumerate(inside):
-        label = f"{decision.replicas_from}→{decision.replicas_to} {decision.reason}"
+        # Whether demand rose or fell is seen; any other reason is worth its word.
+        word = "" if decision.reason.startswith("Demand") else f" {decision.reason}"
+        label = f"{decision.replicas_from}→{decision.replicas_to}{word}"
         side = "left" if decision.time_seconds < 0.85 * run.seconds else "right"
         row = {"t": decision.time_seconds, "row": number % _LABEL_ROWS, "label": label, "message": decision.message}
         values.append({**row, "side": side})

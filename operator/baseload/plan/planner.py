@@ -58,7 +58,8 @@ def decide(snapshot: Snapshot, state: ServingState) -> Decision:
 def _sizing_input(snapshot: Snapshot, state: ServingState, target: TargetState) -> SizingInput:
     lead = state.start_up_seconds + snapshot.tick_seconds + snapshot.signal_lag_seconds
     memory = state.memory
-    since = memory.ready_since if memory.ready == target.ready else snapshot.now
+    # A fresh memory has seen no change, so what is ready counts as having been ready for long.
+    since = memory.ready_since if memory.ready in (None, target.ready) else snapshot.now
     window = snapshot.learning_window_seconds
     settled = snapshot.now - since >= 2 * window
     model = learn(memory.model, state.signals, snapshot.now, window, settled=settled)
