@@ -133,7 +133,12 @@ def _decisions(run: Run, time: alt.X) -> alt.LayerChart | None:
         side = "left" if decision.time_seconds < 0.85 * run.seconds else "right"
         row = {"t": decision.time_seconds, "row": number % _LABEL_ROWS, "label": label, "message": decision.message}
         values.append({**row, "side": side, "reason": decision.reason})
-    tips = [alt.Tooltip("label:N"), alt.Tooltip("reason:N"), alt.Tooltip("t:Q", title="second", format=".1f"), alt.Tooltip("message:N")]
+    tips = [
+        alt.Tooltip("label:N"),
+        alt.Tooltip("reason:N"),
+        alt.Tooltip("t:Q", title="second", format=".1f"),
+        alt.Tooltip("message:N"),
+    ]
     place = alt.Y("row:O", axis=None, scale=alt.Scale(domain=list(range(_LABEL_ROWS))))
     base = alt.Chart(_rows(values)).encode(x=time, y=place, tooltip=tips)
     layers = [base.mark_point(shape="triangle-right", filled=True, size=50, color=_COLORS["wanted"], opacity=1)]
