@@ -17,11 +17,11 @@ DRAIN_LOAD = 0.95
 IMBALANCE_PRIOR = 1.0
 """Variance over mean of running sequences between replicas before it was measured: random routing."""
 
-WIDEST_SCATTER = 0.1
+WIDEST_SCATTER = 0.05
 """Scatter around the line, as a share of the target, beyond which it is the measurement that scatters."""
 
-BURSTINESS = 2.0
-"""Variance over mean of the whole fleet's running sequences: arrivals a little burstier than Poisson."""
+BURSTINESS = 1.0
+"""Variance over mean of the whole fleet's running sequences: Poisson arrivals."""
 
 
 @dataclass(frozen=True, slots=True)
