@@ -8,7 +8,7 @@ import kopf
 import pytest
 from click.testing import CliRunner
 
-from baseload.cli.operator import operator
+from baseload.cli.main import cli
 from baseload.control import handlers
 from baseload.control.health import Health
 from baseload.control.log import JsonFormatter, TextFormatter
@@ -154,13 +154,15 @@ def test_log_lines_have_a_constant_message_and_fields() -> None:
 )
 def test_wrong_input_ends_with_two(arguments: list[str], said: str) -> None:
     """Wrong input is refused in words, with exit code 2."""
-    answer = CliRunner().invoke(operator, arguments)
+    answer = CliRunner().invoke(cli, ["operator", *arguments])
     assert answer.exit_code == 2
     assert said in answer.output
 
 
 def test_settings_come_from_the_environment() -> None:
     """Every option has a BASELOAD_ variable."""
-    answer = CliRunner().invoke(operator, [], env={"BASELOAD_PROMETHEUS_URL": "http://p", "BASELOAD_METRICS_PORT": "0"})
+    answer = CliRunner().invoke(
+        cli, ["operator"], env={"BASELOAD_PROMETHEUS_URL": "http://p", "BASELOAD_METRICS_PORT": "0"}
+    )
     assert answer.exit_code == 2
     assert "BASELOAD_METRICS_PORT" in answer.output or "--metrics-port" in answer.output
