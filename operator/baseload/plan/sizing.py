@@ -14,7 +14,7 @@ from baseload.plan.capacity import Capacity, replicas_for_backlog, replicas_for_
 from baseload.plan.demand import Demand, expected
 from baseload.plan.memory import ServingMemory
 from baseload.plan.replica_model import QUEUE_SHARE
-from baseload.plan.signals import Missing, NoTraffic, ServingSignals, Signal, Value
+from baseload.plan.signals import Missing, ServingSignals, Signal, Value
 from baseload.plan.snapshot import ServingState, TargetState
 
 LEAST_DRAIN_SECONDS = 15.0
@@ -156,8 +156,3 @@ def _rate_words(demand: Demand, capacity: Capacity, wanted: int) -> str:
         f"{demand.now_rps:.1f} requests/s now, {demand.ahead_rps:.1f} expected in {demand.lead_seconds:.0f} s; "
         f"one replica serves {per_replica:.1f} inside the objective"
     )
-
-
-def is_idle(signals: ServingSignals) -> bool:
-    """Whether the absence of traffic is proven."""
-    return isinstance(signals.offered_rps, NoTraffic) and number(signals.running) == 0
