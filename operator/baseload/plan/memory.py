@@ -62,4 +62,3 @@ class ServingMemory:
     ready: int | None = None
     ready_since: float = 0.0
     breach_since: float | None = None
-    metrics_missing_since: float | None = None

@@ -8,7 +8,7 @@ from baseload.plan.conditions import conditions_of, refused_conditions
 from baseload.plan.decision import Considered, Decision, Limit, Observed
 from baseload.plan.demand import look_back_seconds, remember
 from baseload.plan.guard import correct, guard
-from baseload.plan.limiters import Asked, limit, missing_signal
+from baseload.plan.limiters import Asked, limit
 from baseload.plan.memory import ServingMemory, Wish
 from baseload.plan.replica_model import learn
 from baseload.plan.signals import Missing, Signal, Value
@@ -73,8 +73,6 @@ def _remember(
     memory: ServingMemory, state: ServingState, wanted: Size, target: TargetState, now: float
 ) -> ServingMemory:
     """Keep the wish for the scale-down window and the time since when more replicas have been called for."""
-    gap = missing_signal(state)
-    missing_since = None if gap is None else memory.metrics_missing_since or now
     wish = Wish(now, wanted.replicas)
     # Only wishes that nothing later outbids can be a future maximum: a short, falling sequence.
     horizon = now - state.spec.stabilization_seconds
@@ -82,7 +80,7 @@ def _remember(
     breach = None
     if min(wanted.replicas, state.spec.max_replicas) > target.wanted:
         breach = memory.breach_since or _sample_time(state, now)
-    return replace(memory, wishes=(*kept, wish), breach_since=breach, metrics_missing_since=missing_since)
+    return replace(memory, wishes=(*kept, wish), breach_since=breach)
 
 
 def _sample_time(state: ServingState, now: float) -> float:
