@@ -74,9 +74,13 @@ class Watch(Generic[Lean]):
                 failures = 0
                 continue
             except ApiError as error:
+                self._note(error)
+                if _was_silent(error):
+                    # The server answered and then had nothing to tell: no failure, and the next look must not wait.
+                    failures = 0
+                    continue
                 # A stream that lived for a while and broke is a fresh start, not one more failure.
                 failures = 1 if self._clock() - began > LONGEST_BACKOFF_SECONDS else failures + 1
-                self._note(error)
                 delay = backoff_seconds(failures, error)
             await asyncio.sleep(delay)
 
@@ -176,7 +180,7 @@ class Watch(Generic[Lean]):
             self._has_watch_list = False
             logger.info("server has no watch-list, listing instead", extra={"path": self.path})
             return
-        if isinstance(error.__cause__, aiohttp.SocketTimeoutError):
+        if _was_silent(error):
             # Bookmarks come each 60 to 75 s, so a quiet resource may well be silent for longer than we wait.
             logger.info("watch was silent and is opened again", extra={"path": self.path})
             return
@@ -226,6 +230,11 @@ def backoff_seconds(failures: int, error: ApiError) -> float:
     asked = error.retry_after_seconds or 0.0 if isinstance(error, UnavailableError) else 0.0
     longest = min(FIRST_BACKOFF_SECONDS * 2.0 ** (failures - 1), LONGEST_BACKOFF_SECONDS)
     return max(asked, random.uniform(0.1 * longest, longest))  # noqa: S311 - spreads load, hides nothing
+
+
+def _was_silent(error: ApiError) -> bool:
+    """Whether a connection that was made ended because nothing came for the inactivity limit."""
+    return isinstance(error.__cause__, aiohttp.SocketTimeoutError)
 
 
 def _ends_initial(metadata: Raw) -> bool:
