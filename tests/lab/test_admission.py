@@ -120,3 +120,32 @@ def test_status_writes_are_not_asked(cluster: Kubectl, namespace: str, tenant: s
     cluster("patch", "-n", namespace, "modelservings.baseload.dev/chat-8b", *arguments)
     stored = cluster.get("-n", namespace, "modelservings.baseload.dev", "chat-8b")
     assert stored["status"]["observedGeneration"] == 1
+
+
+def test_who_may_not_use_a_priority_class_cannot_name_it(cluster: Kubectl, namespace: str, tenant: str) -> None:
+    """A PriorityClass is named only with the right to use it in the namespace, and that right is enough."""
+    cluster(
+        *("create", "role", "scaler", "-n", namespace, "--verb=update", "--resource=deployments.apps/scale"),
+    )
+    cluster("create", "rolebinding", "scaler", "-n", namespace, "--role=scaler", f"--user={tenant}")
+    serving = yaml.safe_load(SERVING)
+    serving["spec"]["priorityClassName"] = "gold"
+    given = yaml.safe_dump(serving)
+    refused = f"'gold', but '{tenant}' may not use that PriorityClass in namespace '{namespace}'"
+    assert refused in until_refused(cluster, namespace, tenant, given)
+    cluster("create", "-n", namespace, "--as", tenant, "-f", "-", stdin=SERVING)
+    with pytest.raises(LabError, match="may not use"):
+        cluster("patch", "-n", namespace, "--as", tenant, "msv/chat-8b", "--type=merge", "-p", given)
+    rule = {"apiGroups": ["scheduling.k8s.io"], "resources": ["priorityclasses"], "resourceNames": ["gold"]}
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "gold", "namespace": namespace},
+        "rules": [{**rule, "verbs": ["use"]}],
+    }
+    cluster("create", "-f", "-", stdin=yaml.safe_dump(role))
+    cluster("create", "rolebinding", "gold", "-n", namespace, "--role=gold", f"--user={tenant}")
+    cluster("patch", "-n", namespace, "--as", tenant, "msv/chat-8b", "--type=merge", "-p", given)
+    bounds = yaml.safe_dump({"spec": {"replicas": {"max": 3}}})
+    cluster("delete", "rolebinding", "gold", "-n", namespace)
+    cluster("patch", "-n", namespace, "--as", tenant, "msv/chat-8b", "--type=merge", "-p", bounds)

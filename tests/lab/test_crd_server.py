@@ -81,6 +81,8 @@ SERVING_REFUSED = [
     ("spec.behavior.scaleDown.maxStepPercent", 101, ["maxStepPercent", "101", "less than or equal to 100"]),
     ("spec.onMetricsLoss.policy", "Panic", ["onMetricsLoss.policy", '"Panic"', '"Hold"']),
     ("spec.mode", "DryRun", ["spec.mode", '"DryRun"', '"Enforce", "Recommend"']),
+    ("spec.priorityClassName", "system-cluster-critical", ["is `system-cluster-critical`", "name another"]),
+    ("spec.priorityClassName", "Gold", ["priorityClassName", "Gold", "should match"]),
     ("spec.replica", {"min": 1}, ["unknown field", "spec.replica"]),
 ]
 
@@ -107,6 +109,7 @@ SERVING_ACCEPTED = [
     ("spec.behavior.scaleDown", {"stabilizationSeconds": 0, "maxStepPercent": 100}),
     ("spec.onMetricsLoss.policy", "Hold"),
     ("spec.mode", "Recommend"),
+    ("spec.priorityClassName", "serving.critical"),
     ("spec.metricsProfileName", "llamacpp"),
     ("spec.targetRef", {"apiVersion": "v1", "kind": "Any", "name": "x"}),
 ]

@@ -23,6 +23,7 @@ from baseload.observe.catalog import Catalog
 from baseload.observe.objects import Workload, WorkloadKey, serving_object
 from baseload.observe.placement import PodShape
 from baseload.observe.pods import PodCensus, StartUpTimes
+from baseload.observe.priorities import Priorities
 from baseload.plan.decision import Decision
 from baseload.plan.planner import plan
 from baseload.plan.signals import Missing, ServingSignals
@@ -38,6 +39,7 @@ class FakeCluster:
         self.census = PodCensus(time.time())
         self.start_up = StartUpTimes()
         self.workloads: dict[WorkloadKey, Workload] = {}
+        self.priorities = Priorities()
         self.ready = True
         self.ghosts = self.relists = 0
 

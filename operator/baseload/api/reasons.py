@@ -79,6 +79,7 @@ class Reason(StrEnum):
         "The kind of `spec.targetRef` cannot be scaled by this operator.",
     )
     PROFILE_NOT_FOUND = "ProfileNotFound", "`spec.metricsProfileName` names no known metrics profile."
+    PRIORITY_CLASS_NOT_FOUND = "PriorityClassNotFound", "`spec.priorityClassName` names no PriorityClass."
     FOREIGN_AUTOSCALER = "ForeignAutoscaler", "Another autoscaler already scales the target."
     FOREIGN_WRITER = "ForeignWriter", "Somebody else keeps writing the replicas of the target."
     TARGET_CONFLICT = "TargetConflict", "An older ModelServing already scales the target."

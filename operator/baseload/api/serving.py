@@ -134,6 +134,16 @@ class ServingMode(StrEnum):
 class ModelServingSpec(ApiModel):
     """What is served, inside which objective and within which bounds."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!has(self.priorityClassName) || !self.priorityClassName.startsWith('system-')",
+                "'`priorityClassName` is `%s`, and system- classes are for the pods of the cluster itself;"
+                " name another'.format([self.priorityClassName])",
+            )
+        )
+    )
+
     target_ref: TargetRef
     """The workload whose replicas are scaled."""
     objective: Objective
@@ -144,12 +154,26 @@ class ModelServingSpec(ApiModel):
     """Which metrics the engine exposes: vllm (when not set), llamacpp, or a profile that the admin added."""
     replicas: ReplicaBounds
     """Bounds of the replicas."""
+    priority_class_name: Annotated[
+        str | None, Field(min_length=1, max_length=253, pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    ] = None
+    """PriorityClass that ranks it while accelerators are short; when not set that of its pods, else the default."""
     behavior: Behavior = Behavior()
     """How fast replicas may be given back."""
     on_metrics_loss: OnMetricsLoss = OnMetricsLoss()
     """What to do while signals are missing."""
     mode: ServingMode = ServingMode.ENFORCE
     """Enforce writes the replicas of the target; Recommend only publishes the number in the status."""
+
+    @model_validator(mode="after")
+    def _ranks_below_the_cluster(self) -> Self:
+        name = self.priority_class_name
+        if name is not None and name.startswith("system-"):
+            raise ValueError(
+                f"`priorityClassName` is `{name}`, and system- classes are for the pods of the cluster itself;"
+                " name another"
+            )
+        return self
 
 
 class ModelServing(ApiModel):

@@ -22,6 +22,7 @@ from baseload.plan.memory import ServingMemory
 from baseload.plan.signals import ServingSignals
 from baseload.plan.snapshot import (
     Mode,
+    Priority,
     Refusal,
     ServingKey,
     ServingSpec,
@@ -154,8 +155,10 @@ class Servings:
         if record.intent is not None and record.intent.contested:
             refusal = _contested(record.intent, workload)
         state = _state(entry, record, workload, refusal)
+        priority = self._cluster.priorities.of(accepted.priority_class, workload.priority_class)
         state = replace(
             state,
+            priority=priority if isinstance(priority, Priority) else Priority(),
             pools=book.pools_for(workload.shape),
             unplaced_replicas=self._cluster.census.unplaced.get(target, 0),
         )
@@ -172,6 +175,9 @@ class Servings:
             known = ", ".join(sorted(self._profiles))
             message = f"`spec.metricsProfileName` has value '{accepted.profile}'; known profiles are {known}"
             return Refusal(Reason.PROFILE_NOT_FOUND, message)
+        priority = self._cluster.priorities.of(accepted.priority_class, workload.priority_class)
+        if isinstance(priority, Refusal):
+            return priority
         scalers = self._cluster.autoscalers_of(target)
         if scalers:
             message = f"HorizontalPodAutoscaler '{scalers[0]}' scales {target.kind} '{target.name}' too"

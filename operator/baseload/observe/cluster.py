@@ -14,6 +14,7 @@ from baseload.observe.catalog import Catalog
 from baseload.observe.connection import KubeConnection
 from baseload.observe.objects import Autoscaler, Node, Workload, WorkloadKey
 from baseload.observe.pods import PodCensus, StartUpTimes, list_pods
+from baseload.observe.priorities import PRIORITIES_PATH, Priorities, PriorityClass, priority_class
 from baseload.observe.resync import POOLS_PATH, SERVINGS_PATH, metadata_of, resync
 from baseload.observe.watch import Key, Raw, Watch
 from baseload.plan.snapshot import ServingKey
@@ -64,6 +65,10 @@ class Cluster:
         self._autoscalers: Watch[Autoscaler] = Watch(
             connection, scalers_path, objects.autoscaler, self._autoscaler_changed, clock=clock
         )
+        self._priorities: Watch[PriorityClass] = Watch(
+            connection, PRIORITIES_PATH, priority_class, self._priority_changed, clock=clock
+        )
+        self.priorities = Priorities()
         self._scaled_by: dict[WorkloadKey, set[str]] = defaultdict(set)
 
     async def run(self) -> None:
@@ -71,6 +76,7 @@ class Cluster:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._nodes.run())
             tasks.create_task(self._autoscalers.run())
+            tasks.create_task(self._priorities.run())
             tasks.create_task(self._keep_pods())
             tasks.create_task(self._keep_synced())
             for kind in WORKLOAD_PATHS:
@@ -124,7 +130,7 @@ class Cluster:
 
     def _started(self) -> list[Watch[Any]]:
         named = [watch for kind, watch in self._workloads.items() if self._named[kind].is_set()]
-        return [self._nodes, self._autoscalers, *named]
+        return [self._nodes, self._autoscalers, self._priorities, *named]
 
     def _name_kind(self, kind: str) -> None:
         self._named[kind].set()
@@ -148,6 +154,10 @@ class Cluster:
                 del self._scaled_by[scaler.target]
             for serving in self.catalog.claimants(scaler.target):
                 self._on_dirty(serving)
+
+    def _priority_changed(self, _key: Key, _old: object, _new: object) -> None:
+        """There are few classes and they hardly ever change, so all are read anew; the next tick sees it."""
+        self.priorities = Priorities(self._priorities.objects.values())
 
     async def _keep_pods(self) -> None:
         """List the pods each half minute, and each five seconds while replicas are on their way."""

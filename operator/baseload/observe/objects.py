@@ -22,7 +22,7 @@ class WorkloadKey:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A scalable workload: its numbers, and the shape of its pods."""
+    """A scalable workload: its numbers, and the shape of its pods and their PriorityClass (empty: not named)."""
 
     key: WorkloadKey
     uid: str
@@ -31,6 +31,7 @@ class Workload:
     ready: int
     rolling_out: bool
     shape: PodShape
+    priority_class: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,7 @@ def pool_object(raw: Raw) -> PoolObject:
 
 def _workload(kind: str, raw: Raw, *, rolling_out: bool) -> Workload:
     metadata, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
+    template = spec["template"].get("spec") or {}
     return Workload(
         key=WorkloadKey(kind, metadata["namespace"], metadata["name"]),
         uid=metadata["uid"],
@@ -156,5 +158,6 @@ def _workload(kind: str, raw: Raw, *, rolling_out: bool) -> Workload:
         wanted=int(spec.get("replicas", 1)),
         ready=int(status.get("readyReplicas") or 0),
         rolling_out=rolling_out,
-        shape=pod_shape(spec["template"].get("spec") or {}),
+        shape=pod_shape(template),
+        priority_class=template.get("priorityClassName") or "",
     )

@@ -18,11 +18,12 @@ SCALABLE = {"Deployment": "apps/v1", "StatefulSet": "apps/v1"}
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A spec that can be used: the decision's part, the target and the metrics profile."""
+    """A spec that can be used: the decision's part, the target, the metrics profile and the PriorityClass it names."""
 
     spec: ServingSpec
     target: WorkloadKey
     profile: str
+    priority_class: str | None = None
 
 
 def accept(stored: ServingObject) -> Accepted | Refusal:
@@ -46,7 +47,8 @@ def accept(stored: ServingObject) -> Accepted | Refusal:
         max_step_percent=down.max_step_percent,
         mode=Mode(given.mode),
     )
-    return Accepted(spec, WorkloadKey(target.kind, stored.namespace, target.name), given.metrics_profile_name)
+    workload = WorkloadKey(target.kind, stored.namespace, target.name)
+    return Accepted(spec, workload, given.metrics_profile_name, given.priority_class_name)
 
 
 def pool_of(stored: PoolObject) -> Pool:

@@ -61,6 +61,14 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Priority:
+    """Who comes first while accelerators are short: the higher value; `name` is its PriorityClass, empty without."""
+
+    value: int = 0
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TargetState:
     """The workload a ModelServing scales, as last seen.
 
@@ -115,6 +123,7 @@ class ServingState:
     pause: Pause = Pause()
     refusal: Refusal | None = None
     pools: tuple[PoolState, ...] = ()
+    priority: Priority = Priority()
     start_up_seconds: float = 120.0
     unplaced_replicas: int = 0
 
