@@ -47,11 +47,15 @@ def test_the_limit_is_cautious_while_little_is_known() -> None:
 
 
 def test_too_few_samples_are_no_model() -> None:
-    """Less than one whole window is not a model."""
+    """The first window of traffic, of engines that still fill up, is no lesson; the one after it is a model."""
     signals = worlds.signals(replicas=(worlds.replica(10.0, 0.03),))
-    started = learn(ReplicaModel(), signals, worlds.NOW, 15.0)
-    assert fit(learn(ReplicaModel(updated_time=worlds.NOW - 2), signals, worlds.NOW, 15.0)) is None
-    assert fit(started) is not None
+    first = learn(ReplicaModel(), signals, worlds.NOW, 15.0)
+    assert fit(first) is None
+    filling = learn(first, signals, worlds.NOW + 13, 15.0)
+    assert fit(filling) is None
+    assert fit(learn(filling, signals, worlds.NOW + 15, 15.0)) is not None
+    quiet = learn(filling, ServingSignals(), worlds.NOW + 14, 15.0)
+    assert fit(learn(quiet, signals, worlds.NOW + 15, 15.0)) is None, "traffic that stopped begins anew"
 
 
 def test_an_idle_night_does_not_unlearn_the_model() -> None:

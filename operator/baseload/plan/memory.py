@@ -13,7 +13,8 @@ class ReplicaModel:
     `weight` and the five sums are the information behind the fit, in replica samples with forgetting, seconds and
     sequences. `time_to_first_token_unloaded_seconds` is S in `TTFT = S / (1 - rho)`; `saturated_running` is how many
     sequences ran where requests had to wait for long, `queued_since` when that began; `load_factor` (0..1] is what
-    experience took off the capacity, `load_factor_time` when it last did. See docs/explanation/decision.md.
+    experience took off the capacity, `load_factor_time` when it last did. `updated_time` is the last lesson's, before
+    the first one when traffic began (0 without traffic). See docs/explanation/decision.md.
     """
 
     weight: float = 0.0

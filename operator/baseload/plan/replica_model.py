@@ -116,10 +116,15 @@ def learn(
 
     `settled` says that the same replicas have been ready for long enough to be compared with each other.
     """
-    elapsed = now - model.updated_time if model.updated_time else window_seconds
+    usable = [s for s in signals.replicas if s.inter_token_seconds and s.running >= 0.5]
+    if model.weight == 0:
+        # Engines that still fill up show slow tokens beside few sequences: the first window of traffic teaches nothing.
+        began = (model.updated_time or now) if usable else 0.0
+        if not usable or now - began < window_seconds:
+            return replace(model, updated_time=began)
+    elapsed = now - model.updated_time
     if elapsed <= 0:
         return model
-    usable = [s for s in signals.replicas if s.inter_token_seconds and s.running >= 0.5]
     weight = min(elapsed / window_seconds, 1.0)
     learned = _forget(model, exp(-elapsed / FORGETTING_SECONDS))
     for sample in usable:
