@@ -8,6 +8,7 @@ Each error says which thing, which value and what to do about it::
     │   ├── ConflictError            409: somebody else wrote first; read again and decide again
     │   ├── NotFoundError            404: the object is gone
     │   ├── ForbiddenError           401/403: the right is missing; the message names verb and resource
+    │   ├── NotLeaderError           not sent at all: another operator may lead by now
     │   └── UnavailableError         429, 5xx, timeout or no connection: try again later
     ├── MetricsError                 Prometheus could not answer; signals become Missing, never zero
     └── LabError                     the embedded lab could not do what it was asked (CLI exit 1)
@@ -42,6 +43,10 @@ class NotFoundError(ApiError):
 
 class ForbiddenError(ApiError):
     """401 or 403: a right is missing."""
+
+
+class NotLeaderError(ApiError):
+    """A write that we did not send, since this process does not lead, or no longer for certain."""
 
 
 class UnavailableError(ApiError):

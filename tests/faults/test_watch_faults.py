@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import aiohttp
 import pytest
 
+from baseload.act.fence import Fence
 from baseload.act.writer import KubeWriter
 from baseload.errors import ConflictError
 from baseload.lab.cluster import Lab
@@ -122,7 +123,8 @@ async def test_stale_version_is_refused(lab: Lab, namespace: str, connection: Ku
     async def reload() -> None: ...
 
     counts: list[tuple[str, str]] = []
-    writer = KubeWriter(connection.api_client, lambda kind, outcome: counts.append((kind, outcome)), reload)
+    fence = Fence.always_open()
+    writer = KubeWriter(connection.api_client, lambda kind, outcome: counts.append((kind, outcome)), reload, fence)
     options = ("-n", namespace, "--image=example.org/plain:1", "--replicas=1")
     await asyncio.to_thread(lab.kubectl, "create", "deployment", "chat", *options)
     version, _ = await writer.workload("Deployment", namespace, "chat")

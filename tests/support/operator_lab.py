@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,16 +34,27 @@ def install(lab: Lab) -> None:
 class OperatorProcess:
     """The operator as a process; its metrics and liveness are on ports that the lab leaves free."""
 
-    def __init__(self, lab: Lab, prometheus_url: str, name: str = "operator-test") -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        prometheus_url: str,
+        name: str = "operator-test",
+        *,
+        port: int = 8092,
+        options: Sequence[str] = ("--no-leader-elect",),
+        kubeconfig: Path | None = None,
+        module: str = "baseload.cli.main",
+    ) -> None:
         self.lab = lab
+        self.port = port
         self.name = name
         self.process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
-        kubeconfig = lab.service_account_kubeconfig("baseload-system", "baseload-operator")
-        self._command = [sys.executable, "-m", "baseload.cli.main", "operator", "--kubeconfig", str(kubeconfig)]
+        kubeconfig = kubeconfig or lab.service_account_kubeconfig("baseload-system", "baseload-operator")
+        self._command = [sys.executable, "-m", module, "operator", "--kubeconfig", str(kubeconfig)]
         self._command += ["--prometheus-url", prometheus_url, "--tick-seconds", str(TICK_SECONDS)]
-        self._command += ["--scrape-seconds", "2", "--metrics-port", "8092", "--liveness-port", "8093"]
-        self._command += ["--listen-address", "127.0.0.1", "--log-format", "json"]
+        self._command += ["--scrape-seconds", "2", "--metrics-port", str(port), "--liveness-port", str(port + 1)]
+        self._command += ["--listen-address", "127.0.0.1", "--log-format", "json", *options]
 
     def start(self) -> None:
         """Start it; what it logs from here on is `log_lines()`."""
@@ -70,6 +83,21 @@ class OperatorProcess:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(20)
+
+    def answer(self, path: str) -> tuple[int, str]:
+        """Status and text of `/metrics` or `/readyz`, or of `/healthz` on the other port; 0 when nobody listens."""
+        port = self.port + 1 if path == "/healthz" else self.port
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def leads(self) -> bool:
+        """Whether its metrics say that it leads."""
+        return "\nbaseload_leader 1.0" in self.answer("/metrics")[1]
 
     def log_lines(self) -> list[dict[str, Any]]:
         """What it logged; lines that are no JSON fail the test."""

@@ -23,6 +23,7 @@ class FakeWriter:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, str]] = []
+        self.events: list[str] = []
         self.fail: dict[str, list[ApiError]] = {}
         self.fresh_workload = ("21", 2)
 
@@ -48,13 +49,16 @@ class FakeWriter:
         """Read a ModelServing."""
         return "uid", "15", 1
 
-    async def create_event(self, namespace: str, body: Mapping[str, Any]) -> None:
+    async def create_event(self, namespace: str, body: Mapping[str, Any]) -> str:
         """Post an event."""
+        self.events.append(body["metadata"]["name"])
         self._do("create", body["reason"], "")
+        return "30"
 
-    async def patch_event(self, namespace: str, name: str, body: Mapping[str, Any]) -> None:
+    async def patch_event(self, namespace: str, name: str, body: Mapping[str, Any], version: str) -> str:
         """Count an event."""
-        self._do("patch", str(body["series"]["count"]), "")
+        self._do("patch", str(body["series"]["count"]), version)
+        return str(int(version) + 1)
 
 
 def order(status: StatusOrder | None = None, replicas: int = 5) -> ScaleOrder:
@@ -146,33 +150,61 @@ async def test_token_bucket_keeps_its_rate() -> None:
     assert asyncio.get_running_loop().time() - began >= 0.15
 
 
+async def record_at(recorder: EventRecorder, now: list[float], *seconds: float) -> None:
+    """Record the same notice at some times after 1,000 s."""
+    task = asyncio.create_task(recorder.run())
+    for step in seconds:
+        now[0] = 1000.0 + step
+        recorder.record(Notice(Subject("team", "chat", "uid"), "DemandRose", "Scale", "1 -> 2"))
+        await asyncio.sleep(0.01)
+    assert not task.done()
+    task.cancel()
+
+
 async def test_repeated_events_are_counted() -> None:
     """The same reason for the same object within ten minutes is one event with a count, sent seldom."""
     writer, now = FakeWriter(), [1000.0]
-    recorder = EventRecorder(writer, lambda: now[0])
-    task = asyncio.create_task(recorder.run())
-    for step in (0.0, 1.0, 30.0, 31.0, 2000.0):
-        now[0] = 1000.0 + step
-        recorder.record(Notice(Subject("team", "chat", "uid"), "DemandRose", "Scale", "1 -> 2"))
-        await asyncio.sleep(0.01)
-    assert [c[:2] for c in writer.calls] == [("create", "DemandRose"), ("patch", "3"), ("create", "DemandRose")]
-    task.cancel()
+    await record_at(EventRecorder(writer, lambda: now[0]), now, 0.0, 1.0, 30.0, 31.0, 50.0, 2000.0)
+    assert writer.calls == [
+        ("create", "DemandRose", ""),
+        ("patch", "3", "30"),
+        ("patch", "5", "31"),
+        ("create", "DemandRose", ""),
+    ]
 
 
 async def test_vanished_event_is_posted_again() -> None:
-    """Events expire on the server; an API that is away costs an event and nothing else."""
+    """Events expire on the server, which costs nothing but a new one."""
     writer, now = FakeWriter(), [1000.0]
     writer.fail["patch"] = [NotFoundError("gone", status=404)]
-    writer.fail["create"] = [UnavailableError("away")]
-    recorder = EventRecorder(writer, lambda: now[0])
-    task = asyncio.create_task(recorder.run())
-    for step in (0.0, 20.0):
-        now[0] = 1000.0 + step
-        recorder.record(Notice(Subject("team", "chat", "uid"), "DemandRose", "Scale", "1 -> 2"))
-        await asyncio.sleep(0.01)
+    await record_at(EventRecorder(writer, lambda: now[0]), now, 0.0, 20.0)
     assert [c[0] for c in writer.calls] == ["create", "patch", "create"]
-    assert not task.done()
-    task.cancel()
+
+
+async def test_event_that_was_not_posted_is_posted_later() -> None:
+    """An API that is away costs an event and nothing else."""
+    writer, now = FakeWriter(), [1000.0]
+    writer.fail["create"] = [UnavailableError("away")]
+    await record_at(EventRecorder(writer, lambda: now[0]), now, 0.0, 20.0, 40.0)
+    assert [c[0] for c in writer.calls] == ["create", "create", "patch"]
+
+
+async def test_two_leaders_post_one_event() -> None:
+    """The name follows from what is said and when, so the second is refused, and what another wrote is left alone."""
+    writer, now = FakeWriter(), [1000.0]
+    await record_at(EventRecorder(writer, lambda: now[0]), now, 0.0)
+    writer.fail["create"] = [ConflictError("exists", status=409)]
+    await record_at(EventRecorder(writer, lambda: now[0]), now, 5.0, 30.0)
+    assert writer.events[0] == writer.events[1]
+    assert [c[0] for c in writer.calls] == ["create", "create"]
+
+
+async def test_event_that_somebody_changed_is_left_alone() -> None:
+    """A repetition carries the version of our last write; a conflict ends the counting."""
+    writer, now = FakeWriter(), [1000.0]
+    writer.fail["patch"] = [ConflictError("stale", status=409)]
+    await record_at(EventRecorder(writer, lambda: now[0]), now, 0.0, 20.0, 40.0)
+    assert [c[0] for c in writer.calls] == ["create", "patch"]
 
 
 @pytest.mark.parametrize("status", [409, 500])

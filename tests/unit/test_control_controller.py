@@ -1,5 +1,6 @@
 """The ticker with a cluster made by hand: what it decides, and how it goes on when one object breaks."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -129,6 +130,7 @@ class World:
         hands: Any = self.hands
         cluster: Any = self.cluster
         self.servings = Servings(cluster, {"vllm"})
+        self.leading = asyncio.Event()
         self.controller = Controller(
             cluster,
             servings=self.servings,
@@ -137,6 +139,7 @@ class World:
             metrics=self.metrics,
             health=Health(1.0),
             rhythm=Rhythm(1.0, 5.0, 15.0),
+            leading=self.leading,
         )
 
 

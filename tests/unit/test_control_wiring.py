@@ -122,16 +122,16 @@ async def test_refused_token_is_not_given_twice(monkeypatch: pytest.MonkeyPatch)
     assert (await login()).token == "new"
 
 
-def test_health_judges_ticks_and_lag() -> None:
-    """Before the first tick nothing is late; then a missing tick or a stuck loop is an illness."""
+def test_health_judges_progress_and_lag() -> None:
+    """Before the first progress nothing is late; then none for too long or a stuck loop is an illness."""
     now = [0.0]
     health = Health(5.0, lambda: now[0])
     now[0] = 1000.0
     assert health.illness() is None
-    health.tick()
+    health.progress()
     now[0] = 1016.0
-    assert "last tick" in (health.illness() or "")
-    health.tick()
+    assert "no progress" in (health.illness() or "")
+    health.progress()
     health.lag_seconds = 6.0
     assert "lag" in (health.illness() or "")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from baseload.errors import ApiError, NotFoundError
+from baseload.errors import ApiError, ConflictError, NotFoundError
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,10 @@ class Notice:
 
 @dataclass(slots=True)
 class _Series:
+    """An event posted before; `version` None when it is not ours to change, since another operator wrote it."""
+
     name: str
+    version: str | None
     count: int
     time: float
     sent_time: float
@@ -53,11 +56,11 @@ class _Series:
 class EventWriter(Protocol):
     """The two calls of the writer that events need."""
 
-    async def create_event(self, namespace: str, body: Mapping[str, Any]) -> None:
-        """Post an event."""
+    async def create_event(self, namespace: str, body: Mapping[str, Any]) -> str:
+        """Post an event; its resourceVersion."""
 
-    async def patch_event(self, namespace: str, name: str, body: Mapping[str, Any]) -> None:
-        """Change an event."""
+    async def patch_event(self, namespace: str, name: str, body: Mapping[str, Any], resource_version: str) -> str:
+        """Change an event; its new resourceVersion."""
 
 
 class EventRecorder:
@@ -94,23 +97,27 @@ class EventRecorder:
             return
         series.count += 1
         series.time = now
-        if now - series.sent_time < LEAST_SPACING_SECONDS:
+        if series.version is None or now - series.sent_time < LEAST_SPACING_SECONDS:
             return
         series.sent_time = now
         # The API lets nothing but the series change; the newest words stand in the status.
         body = {"series": {"count": series.count, "lastObservedTime": micro_time(now)}}
+        namespace = notice.subject.namespace
         try:
-            await self._writer.patch_event(notice.subject.namespace, series.name, body)
+            series.version = await self._writer.patch_event(namespace, series.name, body, series.version)
+        except ConflictError:
+            series.version = None
         except NotFoundError:
             await self._create(key, notice, now)
 
     async def _create(self, key: tuple[str, str, str], notice: Notice, now: float) -> None:
         subject = notice.subject
-        digest = hashlib.sha256(f"{key}{now}".encode()).hexdigest()[:16]
-        name = f"{subject.name[:230]}.{digest}"
+        # The name follows from what is said and when: what a leader before us said already is not said again.
+        said = f"{key}{int(now / SERIES_SECONDS)}"
+        name = f"{subject.name[:230]}.{hashlib.sha256(said.encode()).hexdigest()[:16]}"
         if len(self._series) >= OBJECTS_REMEMBERED:
             self._series.pop(next(iter(self._series)))
-        self._series[key] = _Series(name, 1, now, now)
+        series = self._series[key] = _Series(name, None, 1, now, now)
         body = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
@@ -130,7 +137,13 @@ class EventRecorder:
                 "uid": subject.uid,
             },
         }
-        await self._writer.create_event(subject.namespace, body)
+        try:
+            series.version = await self._writer.create_event(subject.namespace, body)
+        except ConflictError:
+            logger.info("event was posted before", extra={"reason": notice.reason})
+        except ApiError:
+            del self._series[key]
+            raise
 
 
 def micro_time(seconds: float) -> str:

@@ -1,14 +1,18 @@
-"""The only place that writes to the Kubernetes API: scale, status, events. Every write carries a resourceVersion."""
+"""The only place that writes scale, status and events; each with a resourceVersion, or creating by a fixed name.
+
+`_write` is the one function that sends; just before, it asks the fence whether this process still leads.
+"""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import aiohttp
 from kubernetes.aio import client
 
-from baseload.errors import ApiError, ConfigError, api_error
+from baseload.act.calls import Reload, call_api
+from baseload.act.fence import Fence
+from baseload.errors import ApiError, ConfigError
 
 REQUEST_TIMEOUT_SECONDS = 10.0
 FIELD_MANAGER = "baseload"
@@ -21,13 +25,18 @@ Count = Callable[[str, str], None]
 """Told of each write: its kind (scale, status, event) and its outcome (written, conflict, failed)."""
 
 
+Send = Callable[[float], Awaitable[Any]]
+"""Sends one write that may take so many seconds."""
+
+
 class KubeWriter:
     """Writes with a time limit and Baseload's errors; `count` is told of each, `reload` called after a 401."""
 
-    def __init__(self, api_client: client.ApiClient, count: Count, reload: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, api_client: client.ApiClient, count: Count, reload: Reload, fence: Fence) -> None:
         self._objects = client.CustomObjectsApi(api_client)
         self._count = count
         self._reload = reload
+        self._fence = fence
 
     async def scale(self, kind: str, namespace: str, name: str, replicas: int, resource_version: str) -> None:
         """Set spec.replicas through the scale subresource, if nobody wrote since `resource_version`."""
@@ -37,8 +46,8 @@ class KubeWriter:
         await self._write(
             "scale",
             f"scale {kind} {namespace}/{name}",
-            lambda: self._objects.patch_namespaced_custom_object_scale(
-                "apps", "v1", namespace, PLURALS[kind], name, body, **_patch()
+            lambda seconds: self._objects.patch_namespaced_custom_object_scale(
+                "apps", "v1", namespace, PLURALS[kind], name, body, **_patch(seconds)
             ),
         )
 
@@ -48,8 +57,8 @@ class KubeWriter:
         answer = await self._write(
             "status",
             f"status of ModelServing {namespace}/{name}",
-            lambda: self._objects.patch_namespaced_custom_object_status(
-                GROUP, VERSION, namespace, "modelservings", name, body, **_patch()
+            lambda seconds: self._objects.patch_namespaced_custom_object_status(
+                GROUP, VERSION, namespace, "modelservings", name, body, **_patch(seconds)
             ),
         )
         return str(answer["metadata"]["resourceVersion"])
@@ -60,31 +69,39 @@ class KubeWriter:
         answer = await self._write(
             "status",
             f"status of CapacityPool {name}",
-            lambda: self._objects.patch_cluster_custom_object_status(
-                GROUP, VERSION, "capacitypools", name, body, **_patch()
+            lambda seconds: self._objects.patch_cluster_custom_object_status(
+                GROUP, VERSION, "capacitypools", name, body, **_patch(seconds)
             ),
         )
         return str(answer["metadata"]["resourceVersion"])
 
-    async def create_event(self, namespace: str, body: Raw) -> None:
-        """Post an event (events.k8s.io/v1)."""
-        await self._write(
+    async def create_event(self, namespace: str, body: Raw) -> str:
+        """Post an event (events.k8s.io/v1); its resourceVersion."""
+        answer = await self._write(
             "event",
             f"event {namespace}/{body['metadata']['name']}",
-            lambda: self._objects.create_namespaced_custom_object(
-                "events.k8s.io", "v1", namespace, "events", dict(body), _request_timeout=REQUEST_TIMEOUT_SECONDS
+            lambda seconds: self._objects.create_namespaced_custom_object(
+                "events.k8s.io", "v1", namespace, "events", dict(body), _request_timeout=seconds
             ),
         )
+        return str(answer["metadata"]["resourceVersion"])
 
-    async def patch_event(self, namespace: str, name: str, body: Raw) -> None:
-        """Count a repetition into an event posted before."""
-        await self._write(
+    async def patch_event(self, namespace: str, name: str, body: Raw, resource_version: str) -> str:
+        """Count a repetition into an event posted before; the new resourceVersion."""
+        answer = await self._write(
             "event",
             f"event {namespace}/{name}",
-            lambda: self._objects.patch_namespaced_custom_object(
-                "events.k8s.io", "v1", namespace, "events", name, dict(body), **_patch()
+            lambda seconds: self._objects.patch_namespaced_custom_object(
+                "events.k8s.io",
+                "v1",
+                namespace,
+                "events",
+                name,
+                {**body, "metadata": {"resourceVersion": resource_version}},
+                **_patch(seconds),
             ),
         )
+        return str(answer["metadata"]["resourceVersion"])
 
     async def workload(self, kind: str, namespace: str, name: str) -> tuple[str, int]:
         """ResourceVersion and spec.replicas of a workload as the server has it now."""
@@ -107,9 +124,11 @@ class KubeWriter:
         metadata = raw["metadata"]
         return str(metadata["uid"]), str(metadata["resourceVersion"]), int(metadata["generation"])
 
-    async def _write(self, kind: str, what: str, call: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - JSON
+    async def _write(self, kind: str, what: str, send: Send) -> Any:  # noqa: ANN401 - JSON
+        """Send one write, if this process still leads; no longer than it surely does."""
         try:
-            answer = await self._call(what, call)
+            seconds = min(REQUEST_TIMEOUT_SECONDS, self._fence.seconds_left())
+            answer = await call_api(what, lambda: send(seconds), self._reload)
         except ApiError as error:
             self._count(kind, "conflict" if error.status == 409 else "failed")
             raise
@@ -117,16 +136,7 @@ class KubeWriter:
         return answer
 
     async def _call(self, what: str, call: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - JSON
-        """Turn what the client raises (its own errors and aiohttp's) into ours."""
-        try:
-            return await call()
-        except client.ApiException as error:
-            if error.status == 401:
-                await self._reload()
-            body = str(error.body or error.reason)[:300]
-            raise api_error(int(error.status or 0), f"{what}: {error.status} {body}") from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise api_error(0, f"{what}: {type(error).__name__}: {error}") from error
+        return await call_api(what, call, self._reload)
 
 
 class TokenBucket:
@@ -154,9 +164,9 @@ class TokenBucket:
         self._time = now
 
 
-def _patch() -> dict[str, Any]:
+def _patch(seconds: float) -> dict[str, Any]:
     return {
-        "_request_timeout": REQUEST_TIMEOUT_SECONDS,
+        "_request_timeout": seconds,
         "_content_type": MERGE_PATCH,
         "field_manager": FIELD_MANAGER,
     }

@@ -8,6 +8,7 @@ import click
 FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 PORT = click.IntRange(1, 65535)
 INTERVAL = click.FloatRange(min=0.5, max=300.0)
+LEASE = click.FloatRange(min=0.1, max=300.0)
 
 
 @click.command(context_settings={"auto_envvar_prefix": "BASELOAD", "show_default": True})
@@ -20,6 +21,12 @@ INTERVAL = click.FloatRange(min=0.5, max=300.0)
 @click.option("--metrics-port", type=PORT, default=8080, help="Port of /metrics and /readyz.")
 @click.option("--liveness-port", type=PORT, default=8081, help="Port of /healthz.")
 @click.option("--listen-address", default="0.0.0.0", help="Address of both ports.")  # noqa: S104 - the kubelet's probes
+@click.option("--leader-elect/--no-leader-elect", default=True, help="Share the work with other replicas by a Lease.")
+@click.option("--lease-name", default="baseload-operator", help="Name of the Lease.")
+@click.option("--lease-namespace", help="Namespace of the Lease; default: the pod's, outside a pod baseload-system.")
+@click.option("--lease-seconds", type=LEASE, default=15.0, help="How long others wait for a leader that went silent.")
+@click.option("--lease-renew-seconds", type=LEASE, default=10.0, help="How long it leads without renewing the Lease.")
+@click.option("--lease-retry-seconds", type=LEASE, default=2.0, help="How often it renews or looks at the Lease.")
 @click.option("--log-format", type=click.Choice(["auto", "json", "text"]), default="auto", help="auto: text on a tty.")
 def operator(
     *,
@@ -32,13 +39,22 @@ def operator(
     metrics_port: int,
     liveness_port: int,
     listen_address: str,
+    leader_elect: bool,
+    lease_name: str,
+    lease_namespace: str | None,
+    lease_seconds: float,
+    lease_renew_seconds: float,
+    lease_retry_seconds: float,
     log_format: str,
 ) -> None:
     """Keep every ModelServing of the cluster inside its latency objective.
 
     Every option can also be set as BASELOAD_NAME, for example BASELOAD_PROMETHEUS_URL.
+
+    Exit codes: 0 stopped, 1 it had to end, 2 a setting is wrong, 3 it led and lost the Lease.
     """
     # Imported here, so that `baseload --help` does not load kopf and the Kubernetes client.
+    from baseload.control.elector import LeaseTimes  # noqa: PLC0415
     from baseload.control.log import configure_logging  # noqa: PLC0415
     from baseload.control.operator import run_operator  # noqa: PLC0415
     from baseload.control.settings import Settings  # noqa: PLC0415
@@ -54,5 +70,8 @@ def operator(
         metrics_port=metrics_port,
         liveness_port=liveness_port,
         listen_address=listen_address,
+        lease_times=LeaseTimes(lease_seconds, lease_renew_seconds, lease_retry_seconds) if leader_elect else None,
+        lease_name=lease_name,
+        lease_namespace=lease_namespace,
     )
     asyncio.run(run_operator(settings))

@@ -1,6 +1,7 @@
 """The one ticker: read signals, take a snapshot, decide, act. A changed intent is decided on without waiting.
 
-Nothing is decided before the first complete picture; one broken object never stops the others.
+Nothing is decided before the first complete picture and before this process leads; until then it stands by: the
+picture is kept current, Prometheus is not asked. One broken object never stops the others.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from baseload.control.carry import Round
 from baseload.control.health import Health
 from baseload.control.metrics import OperatorMetrics
 from baseload.control.servings import Looked, Servings
+from baseload.errors import ApiError
 from baseload.observe.accelerators import AcceleratorBook
 from baseload.observe.cluster import Cluster
 from baseload.observe.fleet import SignalRequest
@@ -34,7 +36,8 @@ DIRTY_SPACING_SECONDS = 0.2
 PORTION = 100
 """Servings decided on without a break: about 15 ms."""
 HURRY_SECONDS = 60.0
-FIRST_PICTURE_POLL_SECONDS = 0.1
+STANDBY_POLL_SECONDS = 0.1
+CATCH_UP_RETRY_SECONDS = 1.0
 
 
 class Signals(Protocol):
@@ -64,7 +67,7 @@ class Hands:
 
 
 class Controller:
-    """Decides for all servings each tick, and for dirty ones at once, until `stop()`."""
+    """Decides for all servings each tick, and for dirty ones at once, while `leading` is set and until `stop()`."""
 
     def __init__(
         self,
@@ -76,6 +79,7 @@ class Controller:
         metrics: OperatorMetrics,
         health: Health,
         rhythm: Rhythm,
+        leading: asyncio.Event,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._cluster = cluster
@@ -85,6 +89,7 @@ class Controller:
         self._metrics = metrics
         self._health = health
         self._rhythm = rhythm
+        self._leading = leading
         self._clock = clock
         self._warm_since = clock()
         self._dirty: set[ServingKey] = set()
@@ -103,9 +108,8 @@ class Controller:
         self._wake.set()
 
     async def run(self) -> None:
-        """Wait for the first complete picture, then tick until stopped."""
-        while not self._cluster.ready and not self._stopped.is_set():  # noqa: ASYNC110 - many watches make it true
-            await asyncio.sleep(FIRST_PICTURE_POLL_SECONDS)
+        """Stand by until this process leads, then tick until stopped."""
+        await self._stand_by()
         next_tick = time.monotonic()
         while not self._stopped.is_set():
             wait_seconds = next_tick - time.monotonic()
@@ -117,6 +121,38 @@ class Controller:
                 continue
             next_tick = max(next_tick + self._rhythm.tick_seconds, time.monotonic())
             await self._guarded(self.tick)
+
+    async def _stand_by(self) -> None:
+        """Wait for the first complete picture and the lease, then for a picture taken after the lease was."""
+        while not self._stopped.is_set():
+            self._health.progress()
+            if not self._cluster.ready or not self._leading.is_set():
+                await asyncio.sleep(STANDBY_POLL_SECONDS)
+            elif await self._caught_up():
+                # What the leader before us wanted is not known: nothing goes down for a full window from now.
+                self._warm_since = self._clock()
+                self._metrics.leader.set(1)
+                return
+            else:
+                await asyncio.sleep(CATCH_UP_RETRY_SECONDS)
+
+    async def _caught_up(self) -> bool:
+        """See every intent that the leader before us wrote: an older one would be taken for a write still due."""
+        catching_up = asyncio.ensure_future(self._cluster.catch_up())
+        try:
+            while not catching_up.done() and not self._stopped.is_set():
+                # A slow API server is not our illness; each request in there has its own end.
+                self._health.progress()
+                await asyncio.wait((catching_up,), timeout=1.0)
+            if not catching_up.done():
+                return False
+            catching_up.result()
+        except ApiError as error:
+            logger.warning("not caught up with the cluster", extra={"status": error.status, "error": str(error)})
+            return False
+        finally:
+            catching_up.cancel()
+        return True
 
     async def tick(self) -> None:
         """One tick over everything."""
@@ -137,7 +173,7 @@ class Controller:
         self._metrics.servings.set(len(self._cluster.catalog.entries))
         self._metrics.ghosts.set(self._cluster.ghosts)
         self._metrics.relists.set(self._cluster.relists)
-        self._health.tick()
+        self._health.progress()
 
     async def _read_unless_stopped(self) -> Mapping[ServingKey, ServingSignals] | None:
         """The signals of all servings; None when a stop came first: nobody waits for a slow Prometheus then."""

@@ -55,6 +55,9 @@ class OperatorMetrics:
         self.servings = Gauge("baseload_servings", "ModelServings known.", registry=self.registry)
         self.ghosts = Gauge("baseload_resync_differences", "Differences found by resyncs.", registry=self.registry)
         self.relists = Gauge("baseload_watch_relists", "Complete pictures taken by watches.", registry=self.registry)
+        self.leader = Gauge(
+            "baseload_leader", "1 while this process leads and writes, 0 on standby.", registry=self.registry
+        )
         self.failures = Counter(
             "baseload_serving_failures", "Servings that could not be decided on.", registry=self.registry
         )

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import kopf
@@ -13,10 +14,13 @@ from aiohttp import web
 
 from baseload.act.actuator import Actuator
 from baseload.act.events import EventRecorder
+from baseload.act.fence import Fence
+from baseload.act.lease import LeaseStore
 from baseload.act.pool_status import PoolPublisher
 from baseload.act.publisher import StatusPublisher
 from baseload.act.writer import KubeWriter
 from baseload.control.controller import Controller, Hands, Rhythm
+from baseload.control.elector import Elector
 from baseload.control.handlers import build_registry
 from baseload.control.health import Health
 from baseload.control.login import Login
@@ -36,6 +40,11 @@ logger = logging.getLogger(__name__)
 
 FIRST_CONTACT_SECONDS = 60.0
 STOP_SECONDS = 12.0
+LEADERSHIP_LOST = 3
+"""The exit code of a process that led and may no longer write."""
+
+POD_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+DEFAULT_NAMESPACE = "baseload-system"
 
 
 async def run_operator(settings: Settings) -> None:
@@ -75,6 +84,25 @@ async def check_resources(connection: KubeConnection, patience_seconds: float = 
                 await asyncio.sleep(1.0)
 
 
+def end_at_once(why: str) -> None:
+    """End the process without another word to the API server: another operator leads, or soon will."""
+    logger.critical("leadership lost", extra={"why": why, "exit_code": LEADERSHIP_LOST})
+    os._exit(LEADERSHIP_LOST)
+
+
+def election_of(settings: Settings, connection: KubeConnection) -> tuple[Fence, Elector | None]:
+    """The fence of this process and who opens it; None when it leads alone."""
+    if settings.lease_times is None:
+        return Fence.always_open(), None
+    fence = Fence(end_at_once)
+    namespace = settings.lease_namespace
+    if namespace is None:
+        in_pod = settings.kubeconfig is None and POD_NAMESPACE_FILE.exists()
+        namespace = POD_NAMESPACE_FILE.read_text().strip() if in_pod else DEFAULT_NAMESPACE
+    store = LeaseStore(connection.api_client, namespace, settings.lease_name, connection.reload)
+    return fence, Elector(store, fence, settings.lease_times, lost=end_at_once)
+
+
 class Operator:
     """The wiring of one operator process."""
 
@@ -85,7 +113,8 @@ class Operator:
         self._metrics = OperatorMetrics()
         self._health = Health(settings.tick_seconds)
         self._cluster = Cluster(connection, self._mark_dirty)
-        writer = KubeWriter(connection.api_client, self._metrics.count_write, connection.reload)
+        fence, self._elector = election_of(settings, connection)
+        writer = KubeWriter(connection.api_client, self._count_write, connection.reload, fence)
         publisher, events = StatusPublisher(writer), EventRecorder(writer, time.time)
         self._background: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = (
             publisher.run,
@@ -101,10 +130,12 @@ class Operator:
             metrics=self._metrics,
             health=self._health,
             rhythm=Rhythm(settings.tick_seconds, reader.signal_lag_seconds, reader.windows.learning_seconds),
+            leading=_set_event() if self._elector is None else self._elector.leading,
         )
         self._login = Login(connection)
         self._tasks: list[asyncio.Task[None]] = []
         self._ticker: asyncio.Task[None] | None = None
+        self._election: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
 
@@ -152,10 +183,17 @@ class Operator:
     def _mark_dirty(self, key: ServingKey) -> None:
         self._controller.mark_dirty(key)
 
+    def _count_write(self, kind: str, outcome: str) -> None:
+        self._metrics.count_write(kind, outcome)
+        self._health.progress()
+
     async def _start(self) -> None:
         """Called by kopf before it watches anything."""
         self._tasks = [asyncio.create_task(part()) for part in self._background]
         self._ticker = asyncio.create_task(self._controller.run())
+        if self._elector is not None:
+            self._election = asyncio.create_task(self._elector.run())
+            self._election.add_done_callback(self._ended)
         for task in (*self._tasks, self._ticker):
             task.add_done_callback(self._ended)
         logger.info("operator started", extra={"tick_seconds": self._settings.tick_seconds})
@@ -169,12 +207,27 @@ class Operator:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._release()
         logger.info("operator stopped")
         # kopf's waiter for this flag would hold its end up for five seconds.
         self._stop.set()
+
+    async def _release(self) -> None:
+        """Give up the lease, last of all: until here it was renewed for the writes in progress."""
+        if self._elector is None or self._election is None:
+            return
+        self._election.cancel()
+        await asyncio.gather(self._election, return_exceptions=True)
+        await self._elector.release()
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         """A part that ends by itself ends the process: half an operator is worse than a restarted one."""
         if not task.cancelled() and task.exception() is not None:
             self._failure = task.exception()
             self._stop.set()
+
+
+def _set_event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event

@@ -1,7 +1,11 @@
 """What an admin sets for the operator process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from baseload.control.elector import LeaseTimes
+
+LEASE_NAME = "baseload-operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,7 +13,8 @@ class Settings:
     """Settings of one operator process; intervals in seconds.
 
     `kubeconfig` None means the pod's service account. `scrape_seconds` is how often the Prometheus at
-    `prometheus_url` scrapes the replicas: windows and staleness follow from it.
+    `prometheus_url` scrapes the replicas: windows and staleness follow from it. Without `lease_times` it leads
+    alone, without a Lease; `lease_namespace` None means the pod's, or `baseload-system` outside a pod.
     """
 
     prometheus_url: str
@@ -22,3 +27,6 @@ class Settings:
     liveness_port: int = 8081
     listen_address: str = "0.0.0.0"  # noqa: S104 - kubelet and Prometheus come from other addresses
     log_format: str = "auto"
+    lease_times: LeaseTimes | None = field(default_factory=LeaseTimes)
+    lease_name: str = LEASE_NAME
+    lease_namespace: str | None = None

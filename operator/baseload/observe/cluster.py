@@ -124,6 +124,13 @@ class Cluster:
         """List the pods often for a while: replicas are on their way."""
         self._hurry_until = max(self._hurry_until, self._clock() + seconds)
 
+    async def catch_up(self) -> None:
+        """Compare our own kinds with the server now, however late the watches are; raises ApiError."""
+        found = await resync(self._connection, self.catalog)
+        self.resynced_time = self._clock()
+        if found:
+            logger.info("caught up with the cluster", extra={"differences": found})
+
     async def _watch_when_named(self, kind: str) -> None:
         await self._named[kind].wait()
         await self._workloads[kind].run()
