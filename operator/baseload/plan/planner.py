@@ -28,7 +28,8 @@ def decide(snapshot: Snapshot, state: ServingState) -> Decision:
     target = state.target
     given = _sizing_input(snapshot, state, target)
     memory = correct(given, snapshot.now)
-    given = replace(given, memory=memory, capacity=capacity_of(memory.model, state.spec))
+    if memory is not given.memory:
+        given = replace(given, memory=memory, capacity=capacity_of(memory.model, state.spec))
     wanted = guard(given, size(given), snapshot.now)
     memory = _remember(memory, state, wanted, target, snapshot.now)
     final, limits = limit(Asked(snapshot, state, target, memory), wanted.replicas)

@@ -126,82 +126,83 @@ def learn(
     if elapsed <= 0:
         return model
     weight = min(elapsed / window_seconds, 1.0)
-    learned = _forget(model, exp(-elapsed / FORGETTING_SECONDS))
-    for sample in usable:
-        learned = _add(learned, sample.running, sample.inter_token_seconds or 0.0, weight)
+    learned = _fold(model, usable, weight, exp(-elapsed / FORGETTING_SECONDS))
     # A plain mean at first, so that the first window is not believed for a minute; later the old fades.
     newest = weight * len(usable) / learned.weight if learned.weight > 0 else 0.0
     pace = Pace(now, window_seconds, max(1.0 - exp(-elapsed / SMOOTHING_SECONDS), newest))
-    learned = _learn_beside(learned, usable, signals, pace, settled=settled)
-    return replace(learned, updated_time=now)
+    changes = _beside(learned, usable, signals, pace, settled=settled)
+    return replace(learned, updated_time=now, **changes)  # type: ignore[arg-type]
 
 
-def _forget(model: ReplicaModel, keep: float) -> ReplicaModel:
-    """Fade the sums, but never below the information of a few samples: an idle night must not unlearn the model."""
+def _fold(model: ReplicaModel, usable: list[ReplicaSignals], weight: float, keep: float) -> ReplicaModel:
+    """Fade the sums and add the samples, in one go because each copy of a model costs as much as ten samples.
+
+    They never fade below the information of a few samples: an idle night must not unlearn the model.
+    """
     if model.weight * keep < 4 * LEAST_SAMPLES:
-        return model
+        keep = 1.0
+    total, running_sum, latency_sum = model.weight * keep, model.sum_running * keep, model.sum_latency * keep
+    running_squared, latency_squared = model.sum_running_squared * keep, model.sum_latency_squared * keep
+    running_latency = model.sum_running_latency * keep
+    for sample in usable:
+        running, latency = sample.running, sample.inter_token_seconds or 0.0
+        total += weight
+        running_sum += weight * running
+        latency_sum += weight * latency
+        running_squared += weight * running**2
+        running_latency += weight * running * latency
+        latency_squared += weight * latency**2
     return replace(
         model,
-        weight=model.weight * keep,
-        sum_running=model.sum_running * keep,
-        sum_latency=model.sum_latency * keep,
-        sum_running_squared=model.sum_running_squared * keep,
-        sum_running_latency=model.sum_running_latency * keep,
-        sum_latency_squared=model.sum_latency_squared * keep,
+        weight=total,
+        sum_running=running_sum,
+        sum_latency=latency_sum,
+        sum_running_squared=running_squared,
+        sum_running_latency=running_latency,
+        sum_latency_squared=latency_squared,
     )
 
 
-def _add(model: ReplicaModel, running: float, latency: float, weight: float) -> ReplicaModel:
-    return replace(
-        model,
-        weight=model.weight + weight,
-        sum_running=model.sum_running + weight * running,
-        sum_latency=model.sum_latency + weight * latency,
-        sum_running_squared=model.sum_running_squared + weight * running**2,
-        sum_running_latency=model.sum_running_latency + weight * running * latency,
-        sum_latency_squared=model.sum_latency_squared + weight * latency**2,
-    )
-
-
-def _learn_beside(
+def _beside(
     model: ReplicaModel, usable: list[ReplicaSignals], signals: ServingSignals, pace: Pace, *, settled: bool
-) -> ReplicaModel:
-    """Follow tokens per request, the unloaded time to first token, imbalance between replicas and saturation."""
-    changes: dict[str, float | None] = {}
+) -> dict[str, float | None]:
+    """Changes of tokens per request, the unloaded time to first token, imbalance between replicas and saturation."""
+    waiting = signals.waiting.value if isinstance(signals.waiting, Value) else 0.0
+    changes = _saturation(model, usable, waiting, pace)
     if isinstance(signals.output_tokens_per_request, Value):
         changes["tokens_per_request"] = _follow(
             model.tokens_per_request, signals.output_tokens_per_request.value, pace.blend
         )
     law = fit(model)
-    waiting = signals.waiting.value if isinstance(signals.waiting, Value) else 0.0
     first = [s for s in usable if s.time_to_first_token_seconds is not None]
     if law and first and waiting < 1:
-        unloaded = sum((s.time_to_first_token_seconds or 0.0) * (1 - law.load_at(s.running)) for s in first)
+        unloaded = sum([(s.time_to_first_token_seconds or 0.0) * (1 - law.load_at(s.running)) for s in first])
         changes["time_to_first_token_unloaded_seconds"] = _follow(
             model.time_to_first_token_unloaded_seconds, unloaded / len(first), pace.blend
         )
     if settled and len(usable) >= 2:
-        mean = sum(s.running for s in usable) / len(usable)
-        variance = sum((s.running - mean) ** 2 for s in usable) / (len(usable) - 1)
+        mean = sum([s.running for s in usable]) / len(usable)
+        variance = sum([(s.running - mean) ** 2 for s in usable]) / (len(usable) - 1)
         measured = min(variance / max(mean, 1.0), WORST_IMBALANCE)
         changes["imbalance"] = _follow(model.imbalance, measured, pace.blend)
-    return _learn_saturation(replace(model, **changes), usable, waiting, pace)  # type: ignore[arg-type]
+    return changes
 
 
-def _learn_saturation(model: ReplicaModel, usable: list[ReplicaSignals], waiting: float, pace: Pace) -> ReplicaModel:
-    """Learn how many sequences run where many requests wait for a whole window: the engine's own limit, seen.
+def _saturation(
+    model: ReplicaModel, usable: list[ReplicaSignals], waiting: float, pace: Pace
+) -> dict[str, float | None]:
+    """Changes of how many sequences run where many wait for a whole window: the engine's own limit, seen.
 
     A shorter queue is one of requests being admitted, which every engine has between two iterations.
     """
-    running = sum(s.running for s in usable)
-    if not usable or waiting < QUEUE_SHARE * running:
-        return replace(model, queued_since=None)
+    if not usable or waiting < QUEUE_SHARE * sum([s.running for s in usable]):
+        return {"queued_since": None}
     since = pace.now if model.queued_since is None else model.queued_since
     if pace.now - since < pace.window_seconds:
-        return replace(model, queued_since=since)
+        return {"queued_since": since}
     old, most = model.saturated_running, max(s.running for s in usable)
     limit = most if old is None else max(most, _follow(old, most, pace.blend))
-    return replace(model, queued_since=since, saturated_running=limit)
+    return {"queued_since": since, "saturated_running": limit}
 
 
 def _follow(old: float | None, new: float, blend: float) -> float:
