@@ -48,7 +48,7 @@ def test_standby_is_ready_and_alive_and_silent_and_takes_over_without_going_down
 ) -> None:
     """A standby is ready, alive and silent; when the leader stops it leads, and nothing goes down for a window."""
     first, second = pair
-    prometheus.loads[view.namespace, "Deployment/chat"] = Load(rps=8.0, running=60.0)
+    prometheus.loads[view.namespace, "Deployment/chat"] = Load(rps=0.0, running=0.0)
     scale_down = {"scaleDown": {"stabilizationSeconds": 20, "maxStepPercent": 100}}
     view.lab.apply(deployment(view.namespace, "chat"), serving(view.namespace, "chat", least=4, behavior=scale_down))
     settled = "4/4"
@@ -58,7 +58,6 @@ def test_standby_is_ready_and_alive_and_silent_and_takes_over_without_going_down
     assert {line["message"] for line in second.log_lines()}.isdisjoint({"scaled", "signals missing"})
 
     assert first.stop() == 0
-    prometheus.loads[view.namespace, "Deployment/chat"] = Load(rps=0.1, running=0.1)
     view.patch("modelserving.baseload.dev", "chat", {"spec": {"replicas": {"min": 1}}})
     stopped = time.monotonic()
     wait_until(second.leads, "the second one leads", 10.0)

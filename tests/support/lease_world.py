@@ -126,8 +126,7 @@ class Candidate:
         def clock() -> float:
             return loop.time() + offset
 
-        self.clock = clock
-        self.fence = Fence(self.ended.append, clock)
+        self.fence = Fence(clock)
         self.store = FlakyStore(server, troubles)
         store: Any = self.store
         self.elector = Elector(store, self.fence, LeaseTimes(), lost=self.ended.append, identity=name, clock=clock)
@@ -136,7 +135,7 @@ class Candidate:
     @property
     def may_write(self) -> bool:
         """Whether a write sent now would pass."""
-        return self.fence._deadline > self.clock()
+        return self.fence.is_open
 
     def end(self) -> None:
         """As a killed process: it does nothing more."""

@@ -114,12 +114,20 @@ class FakeConnection:
 
 
 async def test_refused_token_is_not_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a refusal the login waits for another token, but not for ever."""
+    """After a refusal the login waits for another token, as long as the file still holds the refused one."""
     monkeypatch.setattr("baseload.control.login.RELOAD_SPACING_SECONDS", 0.01)
-    login = Login(FakeConnection(["old", "old", "new"]), patience_seconds=0.2)  # type: ignore[arg-type]
+    login = Login(FakeConnection(["old", "old", "old", "new"]), patience_seconds=5.0)  # type: ignore[arg-type]
     assert (await login()).token == "old"
     assert (await login()).token == "new"
-    assert (await login()).token == "new"
+
+
+async def test_stale_token_file_never_ends_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When patience ends the same token is given again, but so that kopf does not take it for the refused one."""
+    monkeypatch.setattr("baseload.control.login.RELOAD_SPACING_SECONDS", 0.01)
+    login = Login(FakeConnection(["stale"]), patience_seconds=0.05)  # type: ignore[arg-type]
+    given = [await login() for _ in range(4)]
+    assert [info.token for info in given] == ["stale"] * 4
+    assert len(set(given)) == 4
 
 
 def test_health_judges_progress_and_lag() -> None:

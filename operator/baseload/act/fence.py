@@ -16,23 +16,26 @@ def boot_seconds() -> float:
 
 
 class Fence:
-    """Shut at first; the elector opens it up to a deadline and further with each renewed lease.
+    """Shut at first; the elector opens it up to a deadline, and further with each renewal of the lease.
 
-    `lost(why)` is called when a deadline is found to have passed: in the operator it ends the process and does not
-    return. `clock` counts seconds and is the elector's.
+    `clock` counts seconds and is the elector's.
     """
 
-    def __init__(self, lost: Callable[[str], None], clock: Callable[[], float] = boot_seconds) -> None:
-        self._lost = lost
+    def __init__(self, clock: Callable[[], float] = boot_seconds) -> None:
         self._clock = clock
         self._deadline = -math.inf
 
     @classmethod
     def always_open(cls) -> "Fence":
         """The fence of a process that shares its work with nobody."""
-        fence = cls(lambda _: None)
+        fence = cls()
         fence.open_until(math.inf)
         return fence
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a write would pass now."""
+        return self._clock() < self._deadline
 
     def open_until(self, deadline: float) -> None:
         """Let writes pass until `deadline`."""
@@ -44,10 +47,9 @@ class Fence:
 
     def seconds_left(self) -> float:
         """How long a write that starts now may take; raises NotLeaderError when it must not start at all."""
-        if self._deadline == -math.inf:
-            raise NotLeaderError("not written: this process does not lead")
         left = self._deadline - self._clock()
-        if left <= 0.0:
-            self._lost(f"the lease was due {-left:.1f} s ago and a write was about to be sent")
-            raise NotLeaderError("not written: the lease was not renewed in time")
-        return left
+        if left > 0.0:
+            return left
+        if self._deadline == -math.inf:
+            raise NotLeaderError("not sent: this process does not lead")
+        raise NotLeaderError(f"not sent: the lease had to be renewed {-left:.1f} s ago")

@@ -131,7 +131,6 @@ class Controller:
             elif await self._caught_up():
                 # What the leader before us wanted is not known: nothing goes down for a full window from now.
                 self._warm_since = self._clock()
-                self._metrics.leader.set(1)
                 return
             else:
                 await asyncio.sleep(CATCH_UP_RETRY_SECONDS)

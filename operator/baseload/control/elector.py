@@ -3,6 +3,10 @@
 The deadline counts from before the request that renewed the lease, and a candidate counts from after it saw the
 renewal, each on its own clock. So the old leader's deadline passes `lease - renew` seconds before the new one begins,
 however the clocks are set. Whatever fails is a renewal that did not happen.
+
+A leader whose deadline passes writes nothing, but it has lost nothing yet: if its next renewal replaces the very
+version that it wrote last, nobody led in between, and it goes on. An outage of the API server ends no process. It has
+lost when it finds that somebody else wrote the Lease.
 """
 
 import asyncio
@@ -56,10 +60,10 @@ def new_identity() -> str:
 
 
 class Elector:
-    """Waits for the lease and keeps it; `leading` is set while it is held.
+    """Waits for the lease and keeps it; `leading` is set once it is held, the fence says whether it surely still is.
 
-    `lost(why)` is called when it is lost. In the operator that ends the process: a leader that became a follower
-    would have to forget everything anyway, and a new process has forgotten it.
+    `lost(why)` is called when somebody else has it. In the operator that ends the process: a leader that became a
+    follower would have to forget everything, and a new process has forgotten it.
     """
 
     def __init__(
@@ -82,8 +86,8 @@ class Elector:
         self._lease: Lease | None = None
         self._seen: tuple[object, ...] = ()
         self._free_from = -math.inf
-        self._deadline = -math.inf
         self._standing_by_for = ""
+        self._silent = False
         self._warned = -math.inf
 
     async def run(self) -> None:
@@ -93,7 +97,7 @@ class Elector:
         logger.info("leading", extra={"lease": str(self._store), "identity": self.identity})
         self.leading.set()
         while self.leading.is_set():
-            await asyncio.sleep(max(min(self._times.retry_seconds, self._deadline - self._clock()), 0.0))
+            await asyncio.sleep(self._times.retry_seconds)
             await self._renew()
 
     async def release(self) -> None:
@@ -151,43 +155,48 @@ class Elector:
         return min(retry, until_free) if until_free > 0.0 else retry
 
     async def _renew(self) -> None:
-        """One attempt to renew; what fails is tried again until the deadline."""
-        if self._clock() >= self._deadline:
-            self._step_down("the lease was not renewed in time")
-            return
+        """One attempt to renew; what fails is tried again."""
         try:
             await self._take(self._lease)
         except ConflictError:
             await self._read_again()
         except NotFoundError:
-            self._lease = None
+            self._make_anew()
         except ApiError as error:
             self._warn("lease not renewed", error)
+        if self.leading.is_set() and not self._fence.is_open and not self._silent:
+            self._silent = True
+            logger.warning("nothing is written until the lease is renewed", extra={"lease": str(self._store)})
 
     async def _read_again(self) -> None:
         """Somebody wrote the Lease: perhaps we, in a request that seemed to fail."""
         try:
-            lease = await self._store.read(self._seconds_for_a_call())
+            lease = await self._store.read(self._times.call_seconds)
         except ApiError as error:
             self._warn("lease not renewed", error)
             return
-        if lease is not None and lease.holder != self.identity:
-            self._step_down(f"the lease is held by '{lease.holder}' now")
-            return
-        self._lease = lease
+        if lease is None:
+            self._make_anew()
+        elif lease.holder != self.identity:
+            self._step_down(f"the lease is held by '{lease.holder}' now" if lease.holder else "the lease was released")
+        else:
+            self._lease = lease
+
+    def _make_anew(self) -> None:
+        """The Lease was deleted: before our deadline nobody can have led since, after it nobody can say."""
+        if self._fence.is_open:
+            self._lease = None
+        else:
+            self._step_down("the lease was deleted while it could not be renewed")
 
     async def _take(self, before: Lease | None) -> None:
         began = self._clock()
-        self._lease = await self._store.take(
-            before, self.identity, self._times.lease_seconds, self._seconds_for_a_call()
-        )
-        self._deadline = began + self._times.renew_seconds
-        self._fence.open_until(self._deadline)
-
-    def _seconds_for_a_call(self) -> float:
-        """A renewal is worth nothing after the deadline."""
-        left = self._deadline - self._clock()
-        return min(self._times.call_seconds, left) if self.leading.is_set() and left > 0 else self._times.call_seconds
+        times = self._times
+        self._lease = await self._store.take(before, self.identity, times.lease_seconds, times.call_seconds)
+        self._fence.open_until(began + times.renew_seconds)
+        if self._silent and self._fence.is_open:
+            self._silent = False
+            logger.info("lease renewed again", extra={"lease": str(self._store)})
 
     def _step_down(self, why: str) -> None:
         self.leading.clear()

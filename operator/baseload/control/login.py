@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from dataclasses import replace
 
 import kopf
 
@@ -14,23 +15,37 @@ NEW_TOKEN_PATIENCE_SECONDS = 120.0
 
 
 class Login:
-    """kopf asks again after a 401; the same token a second time would end the process, so a new one is waited for."""
+    """kopf asks again after a 401; what was refused a second time would end the process, so others are waited for."""
 
     def __init__(self, connection: KubeConnection, patience_seconds: float = NEW_TOKEN_PATIENCE_SECONDS) -> None:
         self._connection = connection
         self._patience_seconds = patience_seconds
-        self._given: str | None = None
+        self._given: kopf.ConnectionInfo | None = None
+        self._repetitions = 0
 
     async def __call__(self) -> kopf.ConnectionInfo:
-        """The credentials now; after a refusal those that differ, or the same when patience ends."""
-        token = await self._token()
+        """The credentials now; after a refusal those that differ, or the same again when patience ends."""
+        if self._given is None:
+            self._given = await self._credentials()
+            return self._given
+        logger.warning("credentials refused, waiting for others", extra={"seconds": self._patience_seconds})
         deadline = time.monotonic() + self._patience_seconds
-        while token is not None and token == self._given and time.monotonic() < deadline:
+        await self._connection.reload()
+        found = await self._credentials()
+        while found == self._given and time.monotonic() < deadline:
             await asyncio.sleep(RELOAD_SPACING_SECONDS)
             await self._connection.reload()
-            token = await self._token()
-        self._given = token
+            found = await self._credentials()
+        if found == self._given:
+            # They may be accepted by now. kopf never takes what was refused again, so they must look different.
+            self._repetitions += 1
+        self._given = found
+        return replace(found, priority=self._repetitions)
+
+    async def _credentials(self) -> kopf.ConnectionInfo:
         configuration = self._connection.configuration
+        header = await configuration.get_api_key_with_prefix("BearerToken")
+        token = header.split(" ", 1)[-1].strip() if header else None
         return kopf.ConnectionInfo(
             server=configuration.host,
             ca_path=configuration.ssl_ca_cert,
@@ -40,7 +55,3 @@ class Login:
             certificate_path=configuration.cert_file,
             private_key_path=configuration.key_file,
         )
-
-    async def _token(self) -> str | None:
-        header = await self._connection.configuration.get_api_key_with_prefix("BearerToken")
-        return header.split(" ", 1)[-1].strip() if header else None

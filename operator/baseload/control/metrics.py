@@ -56,7 +56,7 @@ class OperatorMetrics:
         self.ghosts = Gauge("baseload_resync_differences", "Differences found by resyncs.", registry=self.registry)
         self.relists = Gauge("baseload_watch_relists", "Complete pictures taken by watches.", registry=self.registry)
         self.leader = Gauge(
-            "baseload_leader", "1 while this process leads and writes, 0 on standby.", registry=self.registry
+            "baseload_leader", "1 while this process holds the lease and may write, else 0.", registry=self.registry
         )
         self.failures = Counter(
             "baseload_serving_failures", "Servings that could not be decided on.", registry=self.registry

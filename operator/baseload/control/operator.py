@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 FIRST_CONTACT_SECONDS = 60.0
 STOP_SECONDS = 12.0
 LEADERSHIP_LOST = 3
-"""The exit code of a process that led and may no longer write."""
+"""The exit code of a process that led and found another leader."""
 
 POD_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 DEFAULT_NAMESPACE = "baseload-system"
@@ -85,7 +85,7 @@ async def check_resources(connection: KubeConnection, patience_seconds: float = 
 
 
 def end_at_once(why: str) -> None:
-    """End the process without another word to the API server: another operator leads, or soon will."""
+    """End the process without another word to the API server: another operator leads."""
     logger.critical("leadership lost", extra={"why": why, "exit_code": LEADERSHIP_LOST})
     os._exit(LEADERSHIP_LOST)
 
@@ -94,7 +94,7 @@ def election_of(settings: Settings, connection: KubeConnection) -> tuple[Fence, 
     """The fence of this process and who opens it; None when it leads alone."""
     if settings.lease_times is None:
         return Fence.always_open(), None
-    fence = Fence(end_at_once)
+    fence = Fence()
     namespace = settings.lease_namespace
     if namespace is None:
         in_pod = settings.kubeconfig is None and POD_NAMESPACE_FILE.exists()
@@ -114,6 +114,7 @@ class Operator:
         self._health = Health(settings.tick_seconds)
         self._cluster = Cluster(connection, self._mark_dirty)
         fence, self._elector = election_of(settings, connection)
+        self._metrics.leader.set_function(lambda: float(fence.is_open))
         writer = KubeWriter(connection.api_client, self._count_write, connection.reload, fence)
         publisher, events = StatusPublisher(writer), EventRecorder(writer, time.time)
         self._background: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = (

@@ -1,6 +1,5 @@
 """The one connection to the Kubernetes API: credentials, TLS, plain GETs and streams as bytes."""
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -9,15 +8,18 @@ from pathlib import Path
 from typing import Self
 
 import aiohttp
-from kubernetes.aio import client, config
+from kubernetes.aio import client
 
 from baseload.errors import ConfigError, UnavailableError, api_error
+from baseload.observe.credentials import load_credentials, take_token, token_file_of
 
 logger = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_SECONDS = 15.0
 LONGEST_LINE_BYTES = 2**21
 RELOAD_SPACING_SECONDS = 5.0
+TOKEN_SECONDS = 60.0
+"""How long a token read from a file is used before the file is read again: long before the old one ends."""
 
 
 class KubeConnection:
@@ -29,7 +31,11 @@ class KubeConnection:
     def __init__(self, kubeconfig: Path | None, api_client: client.ApiClient) -> None:
         self.kubeconfig = kubeconfig
         self.api_client = api_client
-        self._reloaded = 0.0
+        self._reloaded = -RELOAD_SPACING_SECONDS
+        self._token_file = token_file_of(kubeconfig)
+        self._token_read = time.monotonic()
+        # Asked before every request, ours and the official client's.
+        self.configuration.refresh_api_key_hook = self._renew_token  # type: ignore[assignment]
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=api_client.rest_client.ssl_context, limit=32),
             read_bufsize=LONGEST_LINE_BYTES,
@@ -39,7 +45,7 @@ class KubeConnection:
     async def open(cls, kubeconfig: Path | None) -> Self:
         """Load credentials; raises ConfigError when there are none or they cannot be read."""
         configuration = client.Configuration()
-        await _load(kubeconfig, configuration)
+        await load_credentials(kubeconfig, configuration)
         return cls(kubeconfig, client.ApiClient(configuration))
 
     @property
@@ -58,10 +64,16 @@ class KubeConnection:
         if time.monotonic() - self._reloaded >= RELOAD_SPACING_SECONDS:
             self._reloaded = time.monotonic()
             try:
-                await _load(self.kubeconfig, self.configuration)
+                await load_credentials(self.kubeconfig, self.configuration)
             except ConfigError as error:
                 # A file that is just being replaced; the old credentials stay until the next 401.
                 logger.warning("credentials not read again", extra={"error": str(error)})
+
+    def _renew_token(self, configuration: client.Configuration) -> None:
+        now = time.monotonic()
+        if self._token_file is not None and now - self._token_read >= TOKEN_SECONDS:
+            self._token_read = now
+            take_token(self._token_file, configuration)
 
     async def get(self, path: str, parameters: Mapping[str, str] | None = None) -> bytes:
         """The body of one GET as bytes; raises ApiError."""
@@ -106,19 +118,3 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return float(headers.get("Retry-After", ""))
     except ValueError:
         return None
-
-
-async def _load(kubeconfig: Path | None, configuration: client.Configuration) -> None:
-    """Fill the official client's configuration; the files it reads are small and local."""
-    try:
-        if kubeconfig is None:
-            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        else:
-            file = str(kubeconfig)
-            await config.load_kube_config(config_file=file, client_configuration=configuration)  # type: ignore[no-untyped-call]
-    except Exception as error:  # the client raises whatever a malformed file makes it stumble over
-        where = "the pod's service account" if kubeconfig is None else f"kubeconfig '{kubeconfig}'"
-        what = f"{type(error).__name__}: {error}"
-        message = f"credentials: {where} cannot be used ({what}); pass --kubeconfig FILE or run inside a cluster"
-        raise ConfigError(message) from error
-    await asyncio.sleep(0)
