@@ -1,6 +1,7 @@
 """A Prometheus that answers the operator's queries with numbers a test sets, and fails in every way a test asks for."""
 
 import asyncio
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from baseload.observe.profiles import load_profiles
+from baseload.observe.queries import Windows, render
 
 PER_BUCKET = ("0.25", "0.5", "1", "2.5", "+Inf")
 MODES = ("ok", "empty", "nan", "stale", "error")
@@ -37,8 +39,9 @@ class FakePrometheus:
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
-        templates = {n: " ".join(t.split()) for n, t in load_profiles()["vllm"].templates().items()}
-        self._prefixes = {name: text.split("${")[0] for name, text in templates.items()}
+        windows = Windows.for_scrapes(2.0, 15.0)
+        texts = {name: render(text, windows) for name, text in load_profiles()["vllm"].templates().items()}
+        self._prefixes = {name: re.split(r'\[|le=~"', text)[0] for name, text in texts.items()}
 
     @property
     def url(self) -> str:
@@ -81,7 +84,7 @@ class FakePrometheus:
         matching = [name for name, prefix in self._prefixes.items() if query.startswith(prefix)]
         name = max(matching, key=lambda n: len(self._prefixes[n]))
         now = time.time()
-        if name == "unlabelled":
+        if name in ("unlabelled", "faults"):
             return []
         if name.endswith("_boundaries"):
             return [_row({"le": le}, 1.0, now) for le in PER_BUCKET]
@@ -100,6 +103,7 @@ class FakePrometheus:
             # All requests are either within the smallest bucket or over the largest.
             return [({"le": le}, load.rps * (1.0 if le == "+Inf" else load.attainment)) for le in PER_BUCKET]
         simple = {
+            "samples": 10.0,
             "running": load.running,
             "waiting": load.waiting,
             "completions": load.rps,

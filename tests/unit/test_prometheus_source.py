@@ -1,6 +1,7 @@
 """The Prometheus client against servers that answer well, badly, slowly or elsewhere."""
 
 import asyncio
+import base64
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -13,19 +14,29 @@ from aiohttp.test_utils import TestServer
 
 from baseload.errors import ConfigError, MetricsError
 from baseload.observe import prometheus_session
+from baseload.observe.address_guard import refusal
 from baseload.observe.metrics_source import PartialAnswerError, Series
 from baseload.observe.prometheus import PrometheusSource
+from baseload.observe.prometheus_auth import Credentials
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-async def ask(handler: Handler, *, timeout_seconds: float = 4.0, token_file: Path | None = None) -> tuple[Series, ...]:
+async def ask(
+    handler: Handler,
+    *,
+    timeout_seconds: float = 4.0,
+    token_file: Path | None = None,
+    basic_file: Path | None = None,
+) -> tuple[Series, ...]:
     """One query for `up` at 12.5 s to a server with this handler."""
     application = web.Application()
     application.router.add_get("/prefix/api/v1/query", handler)
     async with TestServer(application) as server:
         url = f"{server.make_url('/prefix/')}"
-        source = PrometheusSource(url, timeout_seconds=timeout_seconds, token_file=token_file)
+        source = PrometheusSource(
+            url, Credentials(token_file=token_file, basic_file=basic_file), timeout_seconds=timeout_seconds
+        )
         try:
             return await source.query("up", 12.5)
         finally:
@@ -67,19 +78,84 @@ async def test_the_query_carries_time_and_a_fresh_token(tmp_path: Path) -> None:
     assert seen == [("up", "12.500", "Bearer first"), ("up", "12.500", "Bearer second")]
 
 
+async def test_basic_auth_comes_from_a_file(tmp_path: Path) -> None:
+    """User and password stand in one file, never in the URL."""
+    secret = tmp_path / "basic"
+    secret.write_text("baseload:p:ä\n", encoding="utf-8")
+    seen: list[str] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        seen.append(request.headers["Authorization"])
+        return await answer([])(request)
+
+    await ask(handler, basic_file=secret)
+    assert base64.b64decode(seen[0].removeprefix("Basic ")).decode() == "baseload:p:ä"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "must hold one line"), (b"hunter2\nmore", "must hold one line"), (b"\xff\xfe", "it is no text")],
+    ids=["empty", "two lines", "no text"],
+)
+@pytest.mark.parametrize("scheme", ["token_file", "basic_file"])
+async def test_a_secret_that_cannot_be_sent_is_named_but_not_told(
+    tmp_path: Path, content: bytes, said: str, scheme: str
+) -> None:
+    """The message has the path and what is wrong with it; the secret reaches neither log nor status."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(content)
+    with pytest.raises(MetricsError, match=said) as caught:
+        await ask(answer([]), **{scheme: secret})  # type: ignore[arg-type]
+    assert "hunter2" not in str(caught.value)
+    assert str(secret) in str(caught.value)
+
+
+async def test_a_basic_auth_file_without_a_user_is_refused(tmp_path: Path) -> None:
+    """A token in the wrong file would be sent as a user name."""
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2")
+    with pytest.raises(MetricsError, match="must hold user:password") as caught:
+        await ask(answer([]), basic_file=secret)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_credentials_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    """Said at the start, where the admin looks."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    with pytest.raises(ConfigError, match="unset the other"):
+        Credentials(token_file=one, basic_file=two)
+    with pytest.raises(ConfigError, match="give both files or none"):
+        Credentials(certificate_file=one)
+
+
 async def test_a_token_file_that_is_gone_is_named(tmp_path: Path) -> None:
     """A Secret that was not mounted shows as a failed query with the path, not as a crash."""
     with pytest.raises(MetricsError, match=r"token file .*/absent cannot be read"):
         await ask(answer([]), token_file=tmp_path / "absent")
 
 
-async def test_warnings_make_an_answer_partial() -> None:
+@pytest.mark.parametrize(
+    ("remarks", "said"),
+    [
+        ({"warnings": ["store s2 is down"]}, "store s2 is down"),
+        ({"infos": ["some shards were skipped"]}, "some shards were skipped"),
+        ({"isPartial": True}, "isPartial is true"),
+        ({"warnings": ["PromQL info: x", "no store matches"]}, "no store matches"),
+        ({"warnings": 7, "infos": ["x"]}, "unreadable"),
+    ],
+    ids=["Thanos", "infos", "VictoriaMetrics", "among harmless ones", "odd"],
+)
+async def test_what_says_that_data_is_missing_makes_an_answer_partial(remarks: dict[str, object], said: str) -> None:
     """A sum over half of the stores must not be taken for the whole."""
-    with pytest.raises(PartialAnswerError, match="store s2 is down"):
-        await ask(answer([], warnings=["store s2 is down"]))
-    assert (
-        await ask(answer([{"metric": {"warnings": '"warnings":['}, "value": [1, "1"]}], infos=["x"], warnings=[])) != ()
-    )
+    with pytest.raises(PartialAnswerError, match=said):
+        await ask(answer([], **remarks))
+
+
+async def test_remarks_on_the_query_itself_are_harmless() -> None:
+    """Prometheus says when a counter is not named like one; and a label may hold any text."""
+    rows = [{"metric": {"warnings": '"warnings":["x"],"isPartial":true'}, "value": [1, "1"]}]
+    info = "PromQL info: metric might not be a counter, name does not end in _total"
+    assert await ask(answer(rows, infos=[info], warnings=[], isPartial=False)) != ()
 
 
 @pytest.mark.parametrize(
@@ -158,6 +234,91 @@ async def test_nobody_listening_and_silence_are_errors() -> None:
         silent.listen()
         with pytest.raises(MetricsError, match="timed out"):
             await PrometheusSource(url, timeout_seconds=0.2).query("up", 1.0)
+
+
+async def test_a_redirect_takes_the_token_nowhere(tmp_path: Path) -> None:
+    """Not even the address of the other host is connected to."""
+    token = tmp_path / "token"
+    token.write_text("hunter2")
+    elsewhere: list[str] = []
+
+    async def other(request: web.Request) -> web.StreamResponse:
+        elsewhere.append(request.headers.get("Authorization", ""))
+        return web.Response()
+
+    application = web.Application()
+    application.router.add_get("/{rest:.*}", other)
+    async with TestServer(application) as server:
+
+        async def handler(_: web.Request) -> web.Response:
+            raise web.HTTPTemporaryRedirect(f"{server.make_url('/')}")
+
+        with pytest.raises(MetricsError, match="redirects"):
+            await ask(handler, token_file=token)
+    assert elsewhere == []
+
+
+async def test_a_name_that_resolves_to_a_forbidden_address_gets_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS can say anything; the address is looked at once connected, and nothing is sent."""
+    asked: list[str] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        return await answer([])(request)
+
+    application = web.Application()
+    application.router.add_get("/{rest:.*}", handler)
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: resolve("127.0.0.1", *rest, **more))
+    async with TestServer(application) as server:
+        source = PrometheusSource(f"http://prometheus.monitoring:{server.port}")
+        with pytest.raises(MetricsError, match=r"'prometheus.monitoring' is 127\.0\.0\.1, a loopback address"):
+            await source.query("up", 1.0)
+        source.close()
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["169.254.169.254", "fe80::1%eth0", "::ffff:169.254.169.254", "fd00:ec2::254", "100.100.100.200", "0.0.0.0", "::"],
+)
+def test_metadata_services_are_never_connected_to(address: str) -> None:
+    """Whatever way the address is written."""
+    assert refusal(address, loopback_allowed=True) is not None
+
+
+@pytest.mark.parametrize("address", ["10.0.0.7", "192.168.1.1", "8.8.8.8", "fd00::7", "2001:db8::1"])
+def test_a_prometheus_may_be_anywhere_else(address: str) -> None:
+    """Inside the cluster and outside."""
+    assert refusal(address, loopback_allowed=False) is None
+
+
+@pytest.mark.parametrize(
+    "url", ["http://169.254.169.254/latest", "http://[fe80::1]:9090", "http://0.0.0.0:9090", "http://100.100.100.200"]
+)
+def test_a_url_that_names_a_forbidden_address_is_refused_at_once(url: str) -> None:
+    """The operator does not start with it."""
+    with pytest.raises(ConfigError, match="give http"):
+        PrometheusSource(url)
+
+
+@pytest.mark.parametrize(
+    ("date", "sent", "received", "offset"),
+    [
+        ("Thu, 01 Jan 1970 00:01:40 GMT", 100.2, 100.4, 0.0),
+        ("Thu, 01 Jan 1970 00:01:40 GMT", 99.5, 101.5, 0.0),
+        ("Thu, 01 Jan 1970 00:02:10 GMT", 100.0, 100.0, 30.5),
+        ("Thu, 01 Jan 1970 00:01:10 GMT", 100.0, 100.0, -29.5),
+        ("", 100.0, 100.0, 0.0),
+        ("yesterday", 100.0, 100.0, 0.0),
+    ],
+    ids=["agrees", "slow answer", "ahead", "behind", "none", "no date"],
+)
+def test_the_clock_of_prometheus_is_known_from_its_answers(
+    date: str, sent: float, received: float, offset: float
+) -> None:
+    """A header of whole seconds tells a difference of a second or more."""
+    assert prometheus_session.clock_offset_seconds(date, sent, received) == offset
 
 
 @pytest.mark.parametrize(

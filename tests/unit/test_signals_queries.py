@@ -47,20 +47,28 @@ def test_an_escaped_value_stays_one_matcher_and_means_itself(value: str) -> None
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
 def test_every_query_speaks_for_the_whole_fleet_by_workload(profile: MetricsProfile) -> None:
-    """No query names a workload, and all but three special ones group by namespace and workload label."""
-    for name, template in profile.templates().items():
-        if name == "unlabelled" or name.endswith("_boundaries"):
+    """No query names a workload, and all but some special ones group by namespace and workload label."""
+    for name, template in profile.signals().items():
+        if name.endswith("_boundaries"):
             continue
-        assert "by (namespace, baseload_workload" in template, name
+        query = render(template, Windows.for_scrapes(15.0, 15.0))
+        assert "by (namespace, baseload_workload" in query, name
 
 
 @pytest.mark.parametrize(
-    ("scrape_seconds", "rate", "attainment", "learning"),
-    [(1.0, 10.0, 30.0, 15.0), (2.0, 10.0, 30.0, 15.0), (15.0, 60.0, 60.0, 37.5), (60.0, 240.0, 240.0, 150.0)],
+    ("scrape_seconds", "rate", "attainment", "learning", "samples"),
+    [
+        (1.0, 10.0, 30.0, 15.0, 6),
+        (2.0, 10.0, 30.0, 15.0, 3),
+        (15.0, 60.0, 60.0, 37.5, 3),
+        (60.0, 240.0, 240.0, 150.0, 3),
+    ],
 )
-def test_windows_hold_enough_samples(scrape_seconds: float, rate: float, attainment: float, learning: float) -> None:
+def test_windows_hold_enough_samples(
+    scrape_seconds: float, rate: float, attainment: float, learning: float, samples: int
+) -> None:
     """Quick at the lab's scrape interval, and never fewer samples than a rate needs."""
-    assert Windows.for_scrapes(scrape_seconds, 15.0) == Windows(rate, attainment, learning)
+    assert Windows.for_scrapes(scrape_seconds, 15.0) == Windows(rate, attainment, learning, samples)
 
 
 def test_durations_are_promql() -> None:

@@ -1,103 +1,33 @@
 """Every kind of gap, and the number of queries, with a source that answers from a table."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import inf, nan
 
 import pytest
+from table_source import NAMESPACE, NOW, healthy, histogram, reader_of, rows
 
 from baseload.api.reasons import Reason
 from baseload.errors import MetricsError
 from baseload.observe import signals as signals_module
 from baseload.observe.fleet import SignalRequest
 from baseload.observe.metrics_source import PartialAnswerError, Series
-from baseload.observe.profiles import load_profiles
-from baseload.observe.queries import render
-from baseload.observe.signals import SignalReader
 from baseload.plan.signals import NOT_OBSERVED, Missing, NoTraffic, ServingSignals, Signal, Value
 from baseload.plan.snapshot import ServingKey
 
-NOW = 1_000.0
-KEY = ServingKey("team-a", "chat")
+KEY = ServingKey(NAMESPACE, "chat")
 REQUEST = SignalRequest(KEY, "Deployment", "chat-8b", "vllm", 0.4, 0.04)
-PROFILES = load_profiles()
-
-
-def rows(value: float, **labels: str) -> tuple[Series, ...]:
-    """One row for the workload under test."""
-    return (Series({"namespace": "team-a", "baseload_workload": "Deployment/chat-8b", **labels}, value, NOW),)
-
-
-def histogram(low: float, high: float, total: float) -> tuple[Series, ...]:
-    """Rates of the buckets 0.25, 0.5 and infinity."""
-    return rows(low, le="0.25") + rows(high, le="0.5") + rows(total, le="+Inf")
-
-
-def healthy() -> dict[str, tuple[Series, ...] | MetricsError]:
-    """Answers of a workload with traffic, by the field names of the profile."""
-    grid = tuple(Series({"le": le}, 3.0, NOW) for le in ("0.25", "0.5", "+Inf"))
-    return {
-        "freshness": rows(NOW - 1.5),
-        "running": rows(6.0),
-        "waiting": rows(2.0),
-        "completions": rows(3.0),
-        "in_flight_growth": rows(1.5),
-        "output_tokens": rows(300.0),
-        "output_tokens_per_request": rows(100.0),
-        "time_to_first_token_boundaries": grid,
-        "time_to_first_token_buckets": histogram(1.0, 3.0, 4.0),
-        "inter_token_boundaries": grid,
-        "inter_token_buckets": histogram(3.0, 4.0, 4.0),
-        "replica_running": rows(4.0, pod="chat-8b-b") + rows(2.0, pod="chat-8b-a"),
-        "replica_inter_token_seconds": rows(0.03, pod="chat-8b-a") + rows(nan, pod="chat-8b-b"),
-        "replica_time_to_first_token_seconds": rows(0.3, pod="chat-8b-a"),
-        "replica_cache_usage": rows(0.5, pod="chat-8b-a") + rows(0.5, pod="chat-8b-gone"),
-    }
-
-
-class TableSource:
-    """Answers by looking up which template a query was rendered from."""
-
-    def __init__(self, reader_windows: Callable[[str], str], answers: Mapping[str, object]) -> None:
-        self._answers = answers
-        self._starts = reader_windows
-        self.asked: list[str] = []
-
-    async def query(self, promql: str, time: float) -> tuple[Series, ...]:
-        """The table's answer to a query, or the table's error."""
-        assert time == NOW
-        self.asked.append(promql)
-        answer = self._answers.get(self._starts(promql), ())
-        if isinstance(answer, Exception):
-            raise answer
-        if answer == "hang":
-            await asyncio.sleep(3600)
-        return answer  # type: ignore[return-value]
-
-
-def make(answers: Mapping[str, object], profile: str = "vllm") -> tuple[SignalReader, TableSource]:
-    """A reader at the lab's scrape interval over a table."""
-
-    def name_of(promql: str) -> str:
-        templates = PROFILES[profile].templates().items()
-        starts = {render(template, reader.windows).split('le=~"')[0]: name for name, template in templates}
-        # One query may begin with another.
-        return starts[max((start for start in starts if promql.startswith(start)), key=len)]
-
-    source = TableSource(name_of, answers)
-    reader = SignalReader(source, PROFILES, scrape_seconds=2.0)
-    return reader, source
+SIGNALS = [name for name in ServingSignals.__dataclass_fields__ if name not in ("replicas", "identified_by")]
 
 
 async def read(answers: Mapping[str, object], request: SignalRequest = REQUEST) -> ServingSignals:
     """The signals of the one request."""
-    reader, _ = make(answers, request.profile)
+    reader, _ = reader_of(answers, request.profile)
     return (await reader.read(NOW, [request]))[request.key]
 
 
 def every(signals: ServingSignals) -> dict[str, Signal]:
-    """All signals by name, without the replicas."""
-    return {name: getattr(signals, name) for name in ServingSignals.__dataclass_fields__ if name != "replicas"}
+    """All signals by name."""
+    return {name: getattr(signals, name) for name in SIGNALS}
 
 
 def reason(signal: Signal) -> Reason:
@@ -237,10 +167,10 @@ async def test_lost_requests_never_make_the_offered_rate_negative() -> None:
 
 async def test_no_objective_is_not_observed() -> None:
     """What nobody asked for is not missing, and its buckets are not fetched."""
-    reader, source = make(healthy())
+    reader, source = reader_of(healthy())
     request = SignalRequest(KEY, "Deployment", "chat-8b", "vllm", ttft_target_seconds=0.4)
     assert (await reader.read(NOW, [request]))[KEY].inter_token_attainment == NOT_OBSERVED
-    assert not any("inter_token_latency_seconds_bucket" in query for query in source.asked)
+    assert not any("inter_token" in query for query in source.asked if not query.startswith("replica_"))
 
 
 async def test_llamacpp_has_no_attainment_and_no_offered_rate() -> None:
@@ -256,7 +186,7 @@ async def test_llamacpp_has_no_attainment_and_no_offered_rate() -> None:
 
 async def test_an_unknown_profile_is_said() -> None:
     """The name that nobody knows stands in the message."""
-    signals = (await make({})[0].read(NOW, [SignalRequest(KEY, "Deployment", "chat-8b", "nope")]))[KEY]
+    signals = (await reader_of({})[0].read(NOW, [SignalRequest(KEY, "Deployment", "chat-8b", "nope")]))[KEY]
     assert reason(signals.running) is Reason.PROFILE_NOT_FOUND
     assert "'nope'" in signals.running.message  # type: ignore[union-attr]
 
@@ -270,23 +200,23 @@ async def test_a_source_that_hangs_ends_with_the_tick(monkeypatch: pytest.Monkey
 
 
 async def test_the_number_of_queries_does_not_depend_on_the_number_of_servings() -> None:
-    """Fourteen a tick for vLLM; the two for bucket boundaries come along once in five minutes."""
-    reader, source = make(healthy())
+    """Fifteen a tick for vLLM; two for bucket boundaries and one for faults come along now and then."""
+    reader, source = reader_of(healthy())
     await reader.read(NOW, [REQUEST])
     first = len(source.asked)
     many = [SignalRequest(ServingKey("n", str(i)), "Deployment", str(i), "vllm", 0.4, 0.04) for i in range(500)]
     found = await reader.read(NOW, [REQUEST, *many])
     assert len(found) == 501
-    assert (first, len(source.asked) - first) == (16, 14)
+    assert (first, len(source.asked) - first) == (18, 15)
 
 
 async def test_no_request_asks_nothing() -> None:
     """An operator without servings leaves Prometheus alone."""
-    reader, source = make(healthy())
+    reader, source = reader_of(healthy())
     assert await reader.read(NOW, []) == {}
     assert source.asked == []
 
 
 def test_the_lag_of_a_rate_is_half_its_window_and_a_scrape() -> None:
     """Seven seconds at the lab's scrape interval."""
-    assert make({})[0].signal_lag_seconds == 7.0
+    assert reader_of({})[0].signal_lag_seconds == 7.0

@@ -14,7 +14,10 @@ LEASE = click.FloatRange(min=0.1, max=300.0)
 @click.command(context_settings={"auto_envvar_prefix": "BASELOAD", "show_default": True})
 @click.option("--prometheus-url", required=True, help="Prometheus (or a compatible API) that scrapes the replicas.")
 @click.option("--prometheus-token-file", type=FILE, help="File with a bearer token for Prometheus, read each time.")
+@click.option("--prometheus-basic-auth-file", type=FILE, help="File with `user:password`, read each time.")
 @click.option("--prometheus-ca-file", type=FILE, help="File with the certificate authority of Prometheus.")
+@click.option("--prometheus-certificate-file", type=FILE, help="File with our certificate, for mutual TLS.")
+@click.option("--prometheus-key-file", type=FILE, help="File with the key of our certificate.")
 @click.option("--kubeconfig", type=FILE, help="Default: the pod's service account.")
 @click.option("--tick-seconds", type=INTERVAL, default=5.0, help="How often it decides.")
 @click.option("--scrape-seconds", type=INTERVAL, default=15.0, help="How often Prometheus scrapes the replicas.")
@@ -32,7 +35,10 @@ def operator(
     *,
     prometheus_url: str,
     prometheus_token_file: Path | None,
+    prometheus_basic_auth_file: Path | None,
     prometheus_ca_file: Path | None,
+    prometheus_certificate_file: Path | None,
+    prometheus_key_file: Path | None,
     kubeconfig: Path | None,
     tick_seconds: float,
     scrape_seconds: float,
@@ -64,7 +70,10 @@ def operator(
         prometheus_url=prometheus_url,
         kubeconfig=kubeconfig,
         prometheus_token_file=prometheus_token_file,
+        prometheus_basic_auth_file=prometheus_basic_auth_file,
         prometheus_ca_file=prometheus_ca_file,
+        prometheus_certificate_file=prometheus_certificate_file,
+        prometheus_key_file=prometheus_key_file,
         tick_seconds=tick_seconds,
         scrape_seconds=scrape_seconds,
         metrics_port=metrics_port,

@@ -32,6 +32,7 @@ from baseload.observe.cluster import Cluster
 from baseload.observe.connection import KubeConnection
 from baseload.observe.profiles import load_profiles
 from baseload.observe.prometheus import PrometheusSource
+from baseload.observe.prometheus_auth import Credentials
 from baseload.observe.resync import POOLS_PATH, SERVINGS_PATH
 from baseload.observe.signals import SignalReader
 from baseload.plan.snapshot import ServingKey
@@ -51,8 +52,13 @@ async def run_operator(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT; raises BaseloadError when it cannot start or has to end."""
     source = PrometheusSource(
         settings.prometheus_url,
-        token_file=settings.prometheus_token_file,
-        ca_file=settings.prometheus_ca_file,
+        Credentials(
+            token_file=settings.prometheus_token_file,
+            basic_file=settings.prometheus_basic_auth_file,
+            ca_file=settings.prometheus_ca_file,
+            certificate_file=settings.prometheus_certificate_file,
+            key_file=settings.prometheus_key_file,
+        ),
     )
     connection = await KubeConnection.open(settings.kubeconfig)
     try:

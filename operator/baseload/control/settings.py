@@ -20,7 +20,10 @@ class Settings:
     prometheus_url: str
     kubeconfig: Path | None = None
     prometheus_token_file: Path | None = None
+    prometheus_basic_auth_file: Path | None = None
     prometheus_ca_file: Path | None = None
+    prometheus_certificate_file: Path | None = None
+    prometheus_key_file: Path | None = None
     tick_seconds: float = 5.0
     scrape_seconds: float = 15.0
     metrics_port: int = 8080

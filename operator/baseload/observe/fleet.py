@@ -6,24 +6,29 @@ from math import inf, isfinite
 
 from baseload.api.reasons import Reason
 from baseload.observe.buckets import boundary_seconds, share_under
+from baseload.observe.identity import Workload
 from baseload.observe.metrics_source import Series
 from baseload.observe.profiles import MetricsProfile
-from baseload.plan.signals import NOT_OBSERVED, Missing, NoTraffic, ReplicaSignals, ServingSignals, Signal, Value
+from baseload.observe.regroup import WORKLOAD_LABEL, Answer
+from baseload.plan.signals import (
+    NOT_OBSERVED,
+    Identity,
+    Missing,
+    NoTraffic,
+    ReplicaSignals,
+    ServingSignals,
+    Signal,
+    Value,
+)
 from baseload.plan.snapshot import ServingKey
-
-WORKLOAD_LABEL = "baseload_workload"
-"""Kind/name of a pod's workload, set when the pod is scraped."""
 
 POD_NAME_CUT = 58
 """The API server cuts a pod's generated name here."""
 
 STALE_SLACK_SECONDS = 1.0
 
-Answer = tuple[Series, ...] | Missing
-"""The rows of a query, or why there are none."""
-
-Workload = tuple[str, str]
-"""Namespace and value of the workload label."""
+MOST_CLOCK_OFFSET_SECONDS = 60.0
+"""A difference between two clocks that is corrected; a larger one is a fault that a person must see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +48,31 @@ class SignalRequest:
         return self.key.namespace, f"{self.kind}/{self.workload}"
 
 
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a reading is judged by: our time, how far Prometheus' clock is ahead, and what a rate needs (Windows)."""
+
+    now: float
+    scrape_seconds: float
+    least_samples: int = 2
+    clock_offset_seconds: float = 0.0
+
+
 class FleetReading:
     """The answers of one tick, indexed; `answers` are by the field names of the profile."""
 
     def __init__(
-        self, profile: MetricsProfile, answers: Mapping[str, Answer], *, now: float, scrape_seconds: float
+        self,
+        profile: MetricsProfile,
+        answers: Mapping[str, Answer],
+        given: Circumstances,
+        ways: Mapping[Workload, Identity] | None = None,
     ) -> None:
         self._profile = profile
         self._answers = answers
-        self._now = now
-        self._oldest_seconds = 2 * scrape_seconds + STALE_SLACK_SECONDS
+        self._given = given
+        self._ways = ways or {}
+        self._oldest_seconds = 2 * given.scrape_seconds + STALE_SLACK_SECONDS
         self._totals: dict[str, Mapping[Workload, float]] = {}
         self._unlabelled: tuple[tuple[str | None, str | None], ...] = tuple(
             (series.labels.get("namespace"), series.labels.get("pod")) for series in self._rows("unlabelled")
@@ -70,7 +90,7 @@ class FleetReading:
             offered_rps=self._offered(request, sampled),
             running=self._total("running", request, sampled),
             waiting=self._total("waiting", request, sampled),
-            output_tokens_per_second=self._rate("output_tokens", request, sampled),
+            output_tokens_per_second=self._young_or_rate("output_tokens", request, sampled),
             output_tokens_per_request=self._per_request("output_tokens_per_request", request, sampled),
             time_to_first_token_attainment=self._attainment(
                 "time_to_first_token_buckets", request, request.ttft_target_seconds, sampled
@@ -79,7 +99,12 @@ class FleetReading:
                 "inter_token_buckets", request, request.itl_target_seconds, sampled
             ),
             replicas=self._each_replica(request, sampled),
+            identified_by=self._ways.get(request.at, Identity.LABEL),
         )
+
+    def workloads(self) -> frozenset[Workload]:
+        """The workloads that have samples, or had in the last minutes."""
+        return frozenset(self._by_workload("freshness"))
 
     def _sampled(self, request: SignalRequest) -> float | Missing:
         """When the newest sample of the workload was taken, or why there is none to decide on."""
@@ -91,9 +116,22 @@ class FleetReading:
             return self._absent(request)
         if not isfinite(time):
             return _not_a_number("freshness", request)
-        age = self._now - time
         if time <= 0:
             return Missing(Reason.STALE, f"every scrape of {request.at[1]} fails; see the targets page of Prometheus")
+        return self._in_our_time(time, request)
+
+    def _in_our_time(self, sampled: float, request: SignalRequest) -> float | Missing:
+        """The time of a sample by our clock; Missing when it is too old, lies ahead, or the clocks differ too much."""
+        offset = self._given.clock_offset_seconds
+        if abs(offset) > MOST_CLOCK_OFFSET_SECONDS:
+            where = "ahead of" if offset > 0 else "behind"
+            message = f"the clock of Prometheus is {abs(offset):.0f} s {where} the operator's; correct the wrong one"
+            return Missing(Reason.STALE, message)
+        time = sampled - offset
+        age = self._given.now - time
+        if age < -STALE_SLACK_SECONDS:
+            message = f"newest sample of {request.at[1]} lies {-age:.0f} s in the future; compare the clocks"
+            return Missing(Reason.STALE, message)
         if age > self._oldest_seconds:
             message = f"newest sample of {request.at[1]} is {age:.0f} s old; see whether Prometheus scrapes its pods"
             return Missing(Reason.STALE, message)
@@ -117,7 +155,13 @@ class FleetReading:
         return Missing(Reason.NO_SERIES, message)
 
     def _offered(self, request: SignalRequest, time: float) -> Signal:
-        """Conservation of requests: arrivals = completions + growth of what runs and waits."""
+        """Arrivals where they are counted; else by conservation: completions + growth of what runs and waits."""
+        source = "arrivals" if "arrivals" in self._answers else "completions"
+        young = self._too_young(source, request)
+        if young is not None:
+            return young
+        if source == "arrivals":
+            return self._rate(source, request, time)
         done = self._total("completions", request, time)
         growth = self._total("in_flight_growth", request, time)
         if not isinstance(done, Value):
@@ -146,9 +190,25 @@ class FleetReading:
         """A ratio over requests: without a denominator nobody asks, when the completions say so too."""
         signal = self._total(name, request, time)
         undefined = isinstance(signal, Missing) and signal.reason in (Reason.NOT_A_NUMBER, Reason.NO_SERIES)
-        if undefined and self._by_workload("completions").get(request.at) == 0:
+        if undefined and 0 in (self._by_workload(source).get(request.at) for source in ("arrivals", "completions")):
             return NoTraffic(time)
         return signal
+
+    def _young_or_rate(self, name: str, request: SignalRequest, time: float) -> Signal:
+        return self._too_young(name, request) or self._rate(name, request, time)
+
+    def _too_young(self, name: str, request: SignalRequest) -> Missing | None:
+        """Why rates are not believed yet: PromQL divides by the whole window, so after a gap they begin far too low."""
+        if name not in self._answers:
+            return self._no_row(name, request)
+        samples = self._total("samples", request, 0.0)
+        if not isinstance(samples, Value):
+            return samples if isinstance(samples, Missing) else None
+        least = self._given.least_samples
+        if samples.value >= least:
+            return None
+        message = f"{samples.value:.0f} samples of {request.at[1]} since it is scraped (again); a rate needs {least}"
+        return Missing(Reason.STALE, message)
 
     def _attainment(self, name: str, request: SignalRequest, target: float | None, time: float) -> Signal:
         if target is None:

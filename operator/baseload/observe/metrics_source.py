@@ -24,6 +24,11 @@ class PartialAnswerError(MetricsError):
 class MetricsSource(Protocol):
     """Answers instant queries; one object for the life of the process."""
 
+    @property
+    def clock_offset_seconds(self) -> float:
+        """How far the clock that stamps the samples is ahead of ours, 0 while that is not known."""
+        ...
+
     async def query(self, promql: str, time: float) -> tuple[Series, ...]:
         """Evaluate `promql` at the Unix time `time` in seconds; raises MetricsError, never returns zeros instead."""
         ...

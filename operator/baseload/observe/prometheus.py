@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import nan
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +14,9 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from urllib3.util.retry import Retry
 
 from baseload.errors import ConfigError, MetricsError
+from baseload.observe.address_guard import GuardedAdapter, names_loopback, refusal
 from baseload.observe.metrics_source import Series
+from baseload.observe.prometheus_auth import Credentials
 from baseload.observe.prometheus_session import BoundedSession
 
 THREADS = 2
@@ -28,25 +29,30 @@ TIMEOUT_SECONDS = 4.0
 class PrometheusSource:
     """A MetricsSource over the Prometheus HTTP API.
 
-    `url` is the API's root (`http://prometheus.monitoring:9090`, a path prefix is kept). `token_file` holds a bearer
-    token and is read for each query, `ca_file` the certificates to trust instead of the public ones. Raises
-    ConfigError when the URL cannot be used.
+    `url` is the API's root (`http://prometheus.monitoring:9090`, a path prefix is kept). A loopback address is
+    connected to only when the URL names it. Raises ConfigError when the URL or the credentials cannot be used.
     """
 
     def __init__(
         self,
         url: str,
+        credentials: Credentials | None = None,
         *,
-        token_file: Path | None = None,
-        ca_file: Path | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self.url = checked_url(url)
-        session = BoundedSession(timeout_seconds, token_file=token_file, ca_file=ca_file)
+        host = urlsplit(self.url).hostname or ""
+        self._session = BoundedSession(timeout_seconds, GuardedAdapter(loopback_allowed=names_loopback(host)))
+        (credentials or Credentials()).apply(self._session)
         self._client = PrometheusConnect(
-            self.url, session=session, retry=Retry(total=0, redirect=False), timeout=timeout_seconds
+            self.url, session=self._session, retry=Retry(total=0, redirect=False), timeout=timeout_seconds
         )
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="prometheus")
+
+    @property
+    def clock_offset_seconds(self) -> float:
+        """How far the clock of Prometheus was ahead of ours in its last answer, 0 when by less than a second."""
+        return self._session.clock_offset_seconds
 
     async def query(self, promql: str, time: float) -> tuple[Series, ...]:
         """Evaluate an instant query at the Unix time `time`; raises MetricsError on any failure."""
@@ -87,6 +93,13 @@ def checked_url(url: str) -> str:
         raise ConfigError(f"Prometheus URL {url!r} is not usable; {remedy}")
     if parts.query or parts.fragment:
         raise ConfigError(f"Prometheus URL {url!r} carries a query or a fragment; {remedy}")
+    try:
+        why = refusal(parts.hostname, loopback_allowed=True)
+    except ValueError:
+        # A name; what it resolves to is looked at when it is connected to.
+        why = None
+    if why is not None:
+        raise ConfigError(f"Prometheus URL {url!r} names {why}; {remedy}")
     return url.rstrip("/")
 
 

@@ -4,16 +4,19 @@ The client library reads whole bodies without a limit and drops the `warnings` o
 """
 
 import re
+import time
 from dataclasses import dataclass
-from pathlib import Path
+from email.utils import parsedate_to_datetime
 from time import monotonic
 from typing import Any
 
 import orjson
 import requests
 import requests.auth
+from requests.adapters import BaseAdapter
 
 from baseload.errors import MetricsError
+from baseload.observe.address_guard import GuardedAdapter
 from baseload.observe.metrics_source import PartialAnswerError
 
 MOST_BYTES = 64 * 2**20
@@ -21,8 +24,14 @@ MOST_BYTES = 64 * 2**20
 
 CHUNK_BYTES = 2**16
 
-WARNINGS = re.compile(rb'"warnings"\s*:\s*\[\s*[^\s\]]')
-"""A list with something in it; a label value cannot look like this, for inside a JSON string quotes are escaped."""
+ANNOTATIONS = re.compile(rb'"(warnings|infos)"\s*:\s*\[\s*[^\s\]]|"isPartial"\s*:\s*true')
+"""A list with something in it, or VictoriaMetrics' mark of a partial answer.
+
+A label value cannot look like this, for inside a JSON string quotes are escaped.
+"""
+
+HARMLESS = "PromQL info:"
+"""How Prometheus begins a remark on the query itself, such as that a name does not end like a counter's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +46,21 @@ class Answer:
         return orjson.loads(self.content)
 
 
-class BearerFile(requests.auth.AuthBase):
-    """Sends the token of a file, read for each request because mounted tokens are rotated."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the Authorization header; raises MetricsError when the file cannot be read."""
-        try:
-            token = self._path.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            message = f"Prometheus token file {self._path} cannot be read: {error.strerror}; mount it or unset it"
-            raise MetricsError(message) from error
-        request.headers["Authorization"] = f"Bearer {token}"
-        return request
-
-
 class BoundedSession(requests.Session):
     """A session whose requests end after `deadline_seconds` in total, however slowly the body drips."""
 
-    def __init__(self, deadline_seconds: float, *, token_file: Path | None, ca_file: Path | None) -> None:
+    def __init__(self, deadline_seconds: float, adapter: GuardedAdapter) -> None:
         super().__init__()
+        self.clock_offset_seconds = 0.0
         self._deadline_seconds = deadline_seconds
+        self._adapter = adapter
         # Neither proxies nor credentials may come from the environment or from ~/.netrc.
         self.trust_env = False
         self.max_redirects = 0
-        self.auth = BearerFile(token_file) if token_file else None
-        self.verify = str(ca_file) if ca_file else True
+
+    def get_adapter(self, url: str | bytes) -> BaseAdapter:  # noqa: ARG002 - there is only one
+        """Return the guarded adapter for whatever URL: the client library mounts one of its own that is not."""
+        return self._adapter
 
     def request(  # type: ignore[override] # the client library needs no more of an answer than Answer has
         self,
@@ -73,12 +69,13 @@ class BoundedSession(requests.Session):
         **options: Any,  # noqa: ANN401 - as in the base class
     ) -> Answer:
         """Send a request and read its body inside the bounds; raises MetricsError when they are exceeded."""
-        end = monotonic() + self._deadline_seconds
+        sent, end = time.time(), monotonic() + self._deadline_seconds
         with super().request(method, url, stream=True, **options) as response:
+            self.clock_offset_seconds = clock_offset_seconds(response.headers.get("Date", ""), sent, time.time())
             content = self._body(response, end)
-            if WARNINGS.search(content):
-                message = f"Prometheus answered with warnings, so data may be missing: {_warnings(content)}"
-                raise PartialAnswerError(message)
+            why = _partial(content) if ANNOTATIONS.search(content) else None
+            if why is not None:
+                raise PartialAnswerError(f"Prometheus answered with partial data: {why}")
             return Answer(response.status_code, content)
 
     def _body(self, response: requests.Response, end: float) -> bytes:
@@ -94,9 +91,26 @@ class BoundedSession(requests.Session):
         return b"".join(chunks)
 
 
-def _warnings(content: bytes) -> str:
-    """The first warning of an answer, cut to a line."""
+def clock_offset_seconds(date: str, sent: float, received: float) -> float:
+    """How far the clock behind a `Date` header is ahead of ours; 0 when it agrees, or when there is no such header.
+
+    The header was written between `sent` and `received` (Unix seconds, our clock) and counts whole seconds.
+    """
     try:
-        return str(orjson.loads(content)["warnings"][0])[:200]
-    except (ValueError, LookupError, TypeError):
+        told = parsedate_to_datetime(date).timestamp()
+    except (TypeError, ValueError):
+        return 0.0
+    least, most = told - received, told + 1.0 - sent
+    return 0.0 if least <= 0.0 <= most else (least + most) / 2.0
+
+
+def _partial(content: bytes) -> str | None:
+    """Why an answer is not the whole truth; None when what it remarks is harmless."""
+    try:
+        answer = orjson.loads(content)
+        if answer.get("isPartial") is True:
+            return "isPartial is true, so some storage nodes did not answer"
+        remarks = [*answer.get("warnings", ()), *answer.get("infos", ())]
+    except (ValueError, AttributeError, TypeError):
         return "unreadable"
+    return next((str(remark)[:200] for remark in remarks if not str(remark).startswith(HARMLESS)), None)

@@ -1,8 +1,9 @@
-"""From a profile's templates to PromQL: windows that fit the scrape interval, and escaped values."""
+"""From a profile's templates to PromQL: windows that fit the scrape interval, ways to group, and escaped values."""
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from math import ceil
 from string import Template
 from typing import Self
 
@@ -14,26 +15,35 @@ RATE_SCRAPES = 4.0
 LEARNING_SCRAPES = 2.5
 """A rate needs two samples in its window, whatever the phase of the scrapes."""
 
+LEAST_SAMPLES_SHARE = 0.6
+"""Share of the samples of a full rate window without which a rate is not believed: three of four."""
+
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """The look-back of each kind of query, in seconds."""
+    """The look-back of each kind of query, in seconds, and how many samples a rate needs to be believed.
+
+    PromQL divides an increase by the whole window, so in the first scrapes after a gap a rate is far too low.
+    """
 
     rate_seconds: float
     attainment_seconds: float
     learning_seconds: float
+    least_samples: int = 2
 
     @classmethod
     def for_scrapes(cls, scrape_seconds: float, learning_seconds: float) -> Self:
         """Windows that hold enough samples when a sample comes each `scrape_seconds`."""
+        rate_seconds = max(RATE_SCRAPES * scrape_seconds, LEAST_RATE_SECONDS)
         return cls(
-            rate_seconds=max(RATE_SCRAPES * scrape_seconds, LEAST_RATE_SECONDS),
+            rate_seconds=rate_seconds,
             attainment_seconds=max(RATE_SCRAPES * scrape_seconds, LEAST_ATTAINMENT_SECONDS),
             learning_seconds=max(LEARNING_SCRAPES * scrape_seconds, learning_seconds),
+            least_samples=max(ceil(LEAST_SAMPLES_SHARE * rate_seconds / scrape_seconds), 2),
         )
 
     def placeholders(self) -> Mapping[str, str]:
-        """The values of the templates' placeholders, without `le`."""
+        """The values of the templates' placeholders of time."""
         return {
             "rate_window": duration(self.rate_seconds),
             "rate_window_seconds": f"{self.rate_seconds:g}",
@@ -43,9 +53,35 @@ class Windows:
         }
 
 
-def render(template: str, windows: Windows, boundaries: Iterable[str] = ()) -> str:
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """How rows are told apart: which series, and the labels of a row of a workload and of a replica."""
+
+    labelled: str
+    workload: str
+    replica: str
+    confined: str = ""
+
+    def within(self, namespaces: Iterable[str]) -> "Grouping":
+        """The same, with a namespace matcher in every selector; no namespaces mean all of them."""
+        names = any_of(namespaces)
+        if not names:
+            return self
+        matcher = f', namespace=~"{names}"'
+        return replace(self, labelled=self.labelled + matcher, confined=self.confined + matcher)
+
+
+BY_LABEL = Grouping('baseload_workload!=""', "namespace, baseload_workload", "namespace, baseload_workload, pod")
+"""Series that say themselves whose they are."""
+
+BY_POD = Grouping('baseload_workload=""', "namespace, pod", "namespace, pod")
+"""Series that do not; their pods are assigned to workloads afterwards."""
+
+
+def render(template: str, windows: Windows, boundaries: Iterable[str] = (), grouping: Grouping = BY_LABEL) -> str:
     """PromQL of a template on one line; `boundaries` are the `le` values to select, exactly as the labels say."""
-    text = Template(template).substitute(windows.placeholders(), le=any_of(boundaries))
+    values = {**windows.placeholders(), **asdict(grouping), "le": any_of(boundaries)}
+    text = Template(template).substitute(values)
     return " ".join(text.split())
 
 

@@ -4,6 +4,7 @@ Missing is never zero. Code that needs a number asks `isinstance(signal, Value)`
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from baseload.api.reasons import Reason
 
@@ -33,6 +34,15 @@ class Missing:
 
 Signal = Value | NoTraffic | Missing
 
+
+class Identity(StrEnum):
+    """How the series of a workload were recognised as its own, the surest way first."""
+
+    LABEL = "Label"
+    OWNER = "Owner"
+    POD_NAME = "PodName"
+
+
 NOT_OBSERVED = Missing(Reason.NOT_OBSERVED, "not observed yet")
 
 
@@ -58,7 +68,8 @@ class ServingSignals:
 
     `offered_rps` is arrivals per second: completions plus the growth of what is running and waiting, so that it
     does not flatten at saturation. The two attainments are shares of requests over the last half minute or so: first
-    token inside its objective, mean inter-token time of the request inside its objective.
+    token inside its objective, mean inter-token time of the request inside its objective. `identified_by` is None when
+    no series of the workload was found.
     """
 
     offered_rps: Signal = NOT_OBSERVED
@@ -69,3 +80,4 @@ class ServingSignals:
     time_to_first_token_attainment: Signal = NOT_OBSERVED
     inter_token_attainment: Signal = NOT_OBSERVED
     replicas: tuple[ReplicaSignals, ...] = ()
+    identified_by: Identity | None = None

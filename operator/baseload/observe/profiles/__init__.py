@@ -1,7 +1,8 @@
 """Metrics profiles: which PromQL reads each signal from one kind of engine. The profiles are the YAML files here.
 
-A profile speaks for the whole fleet: each query returns one row per workload (labels `namespace` and
-`baseload_workload`), and the queries for replicas one row per pod (label `pod` as well).
+A profile speaks for the whole fleet: each query returns one row per workload, and the queries for replicas one row
+per pod. Placeholders stand where the way of telling workloads apart comes in: `${labelled}` is a label matcher,
+`${workload}` and `${replica}` are lists of labels to group by.
 """
 
 from collections.abc import Mapping
@@ -10,14 +11,27 @@ from string import Template
 from typing import Annotated, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from baseload.errors import ConfigError
+from baseload.observe import presence
 
 PLACEHOLDERS = frozenset(
-    {"rate_window", "rate_window_seconds", "history_window", "attainment_window", "learning_window", "le"}
+    {
+        "labelled",
+        "workload",
+        "replica",
+        "rate_window",
+        "rate_window_seconds",
+        "history_window",
+        "attainment_window",
+        "learning_window",
+        "le",
+    }
 )
-"""What a template may contain as `${name}`: PromQL durations, a number of seconds, a regular expression of buckets."""
+"""What a template may contain as `${name}`."""
+
+LABEL_VALUE_LIMIT = 63
 
 
 def _template(text: str) -> str:
@@ -30,7 +44,13 @@ def _template(text: str) -> str:
     return text
 
 
-PromqlTemplate = Annotated[str, Field(min_length=1), AfterValidator(_template)]
+def _one_or_more(given: object) -> object:
+    return (given,) if isinstance(given, str) else given
+
+
+PromqlTemplate = Annotated[str, Field(min_length=1, max_length=8192), AfterValidator(_template)]
+MetricName = Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=200)]
+NamespaceName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=LABEL_VALUE_LIMIT)]
 
 
 class MetricsProfile(BaseModel):
@@ -38,20 +58,29 @@ class MetricsProfile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=LABEL_VALUE_LIMIT)
     """What `spec.metricsProfileName` says."""
 
-    freshness: PromqlTemplate
-    """Unix time of the newest sample; 0 when there were samples in the last minutes and there are none now."""
+    about: str = Field(default="", max_length=500)
+    """Which engine, which versions."""
 
-    unlabelled: PromqlTemplate
-    """Series (by namespace and pod) that carry no `baseload_workload` label."""
+    evidence: str = Field(default="", max_length=500)
+    """What the names were checked against; says so when no real server was run."""
+
+    namespaces: tuple[NamespaceName, ...] = Field(default=(), max_length=200)
+    """Namespaces that may use the profile and that its queries are confined to; empty means all."""
+
+    presence: Annotated[tuple[MetricName, ...], BeforeValidator(_one_or_more), Field(min_length=1, max_length=4)]
+    """The gauge that every pod exposes from its start on (or its names over the versions): shows who is scraped."""
 
     running: PromqlTemplate
     """Sequences in the engine now."""
 
     waiting: PromqlTemplate
     """Requests queued before the engine now."""
+
+    arrivals: PromqlTemplate | None = None
+    """Requests that arrived per second, from a source that counts them; replaces the two below."""
 
     completions: PromqlTemplate | None = None
     """Requests finished per second, however they ended."""
@@ -99,9 +128,16 @@ class MetricsProfile(BaseModel):
                 raise ValueError(f"{name}_buckets must select its buckets by the placeholder le")
         return self
 
+    def signals(self) -> Mapping[str, str]:
+        """The templates that the profile itself brings, by field name."""
+        return {name: text for name, text in self if name not in NO_TEMPLATES and text is not None}
+
     def templates(self) -> Mapping[str, str]:
-        """The templates that this profile has, by field name."""
-        return {name: text for name, text in self if name != "name" and text is not None}
+        """Every query that is asked for this profile: its own, and those that follow from its presence metric."""
+        return {**presence.templates(self.presence), **self.signals()}
+
+
+NO_TEMPLATES = frozenset({"name", "about", "evidence", "namespaces", "presence"})
 
 
 def parse_profile(text: str, *, where: str) -> MetricsProfile:
