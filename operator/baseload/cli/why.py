@@ -78,10 +78,11 @@ async def _tell(
     from baseload.doctor.access import opened  # noqa: PLC0415
     from baseload.doctor.telling import Question, answer  # noqa: PLC0415
     from baseload.observe.prometheus import PrometheusSource  # noqa: PLC0415
+    from baseload.observe.prometheus_auth import Credentials  # noqa: PLC0415
 
     namespace, name, at = asked
     url, token_file, ca_file = prometheus
-    source = None if url is None else PrometheusSource(url, token_file=token_file, ca_file=ca_file)
+    source = None if url is None else PrometheusSource(url, Credentials(token_file=token_file, ca_file=ca_file))
     try:
         async with opened(*cluster) as access:
             return await answer(access, Question(namespace or access.namespace, name, at), source, now)
