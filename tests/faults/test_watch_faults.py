@@ -127,11 +127,11 @@ async def test_stale_version_is_refused(lab: Lab, namespace: str, connection: Ku
     writer = KubeWriter(connection.api_client, lambda kind, outcome: counts.append((kind, outcome)), reload, fence)
     options = ("-n", namespace, "--image=example.org/plain:1", "--replicas=1")
     await asyncio.to_thread(lab.kubectl, "create", "deployment", "chat", *options)
-    version, _ = await writer.workload("Deployment", namespace, "chat")
+    version, _ = await writer.workload("/apis/apps/v1/deployments", namespace, "chat")
     await asyncio.to_thread(lab.kubectl, "scale", "deployment", "chat", "-n", namespace, "--replicas=3")
     with pytest.raises(ConflictError):
-        await writer.scale("Deployment", namespace, "chat", 5, version)
-    fresh, replicas = await writer.workload("Deployment", namespace, "chat")
+        await writer.scale("/apis/apps/v1/deployments", namespace, "chat", 5, version)
+    fresh, replicas = await writer.workload("/apis/apps/v1/deployments", namespace, "chat")
     assert replicas == 3
     assert fresh != version
     assert counts == [("scale", "conflict")]

@@ -63,6 +63,8 @@ def test_a_tenant_cannot_scale_by_proxy(cluster: Kubectl, namespace: str, tenant
         (("apps/v1", "StatefulSet"), "statefulsets.apps/scale"),
         (("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet"), "leaderworkersets.leaderworkerset.x-k8s.io/scale"),
         (("v1", "ReplicationController"), "replicationcontrollers/scale"),
+        (("example.com/v1", "Proxy"), "proxies.example.com/scale"),
+        (("example.com/v1", "Glass"), "glasses.example.com/scale"),
     ],
 )
 def test_the_right_follows_the_kind(

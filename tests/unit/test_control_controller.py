@@ -25,6 +25,7 @@ from baseload.observe.objects import Workload, WorkloadKey, serving_object
 from baseload.observe.placement import PodShape
 from baseload.observe.pods import PodCensus, StartUpTimes
 from baseload.observe.priorities import Priorities
+from baseload.observe.target_kinds import KindRef
 from baseload.plan.decision import Decision
 from baseload.plan.planner import plan
 from baseload.plan.signals import Missing, ServingSignals
@@ -46,9 +47,16 @@ class FakeCluster:
 
     world_time = property(lambda _: time.time())
 
-    def is_known(self, kind: str) -> bool:
+    def is_known(self, kind: KindRef) -> bool:
         """Every kind was listed."""
         return True
+
+    def kind_refusal(self, kind: KindRef) -> None:
+        """No kind is refused."""
+
+    def seen_time(self, kind: KindRef) -> float:
+        """Every kind is current."""
+        return time.time()
 
     def workload(self, key: WorkloadKey) -> Workload | None:
         """A workload by hand."""

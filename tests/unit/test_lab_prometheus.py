@@ -55,6 +55,14 @@ def test_a_deployment_pod_carries_its_deployment() -> None:
         ({"pod_controller_kind": "StatefulSet", "pod_controller_name": "chat-8b-1"}, "StatefulSet/chat-8b-1"),
         ({"pod_labelpresent_pod_template_hash": ""}, "ReplicaSet/chat-8b-6f79"),
         ({"pod_controller_kind": "", "pod_controller_name": ""}, None),
+        (
+            {
+                "pod_controller_kind": "StatefulSet",
+                "pod_controller_name": "chat-1",
+                "pod_label_leaderworkerset_sigs_k8s_io_name": "chat",
+            },
+            "LeaderWorkerSet/chat",
+        ),
     ],
 )
 def test_other_controllers_keep_their_own_name(change: dict[str, str], workload: str | None) -> None:

@@ -19,11 +19,12 @@ CONCURRENCY = 16
 class ScaleOrder:
     """A number for a target: `expected` is what it was decided from, at `resource_version`.
 
+    `collection` is the API path of the target's kind, such as `/apis/apps/v1/deployments`.
     `status` carries the intent and goes first; None when the intent stands in the API already.
     """
 
     key: ServingKey
-    kind: str
+    collection: str
     name: str
     replicas: int
     expected: int
@@ -69,12 +70,12 @@ class Actuator:
         """Write the number; a stale version is fine as long as the number it was decided from still stands."""
         namespace, version = order.key.namespace, order.resource_version
         try:
-            await self._writer.scale(order.kind, namespace, order.name, order.replicas, version)
+            await self._writer.scale(order.collection, namespace, order.name, order.replicas, version)
         except ConflictError:
-            fresh, replicas = await self._writer.workload(order.kind, namespace, order.name)
+            fresh, replicas = await self._writer.workload(order.collection, namespace, order.name)
             if replicas == order.replicas:
                 return version
             if replicas != order.expected:
                 raise
-            await self._writer.scale(order.kind, namespace, order.name, order.replicas, fresh)
+            await self._writer.scale(order.collection, namespace, order.name, order.replicas, fresh)
         return version

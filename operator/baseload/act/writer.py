@@ -12,13 +12,12 @@ from kubernetes.aio import client
 
 from baseload.act.calls import Reload, call_api
 from baseload.act.fence import Fence
-from baseload.errors import ApiError, ConfigError
+from baseload.errors import ApiError
 
 REQUEST_TIMEOUT_SECONDS = 10.0
 FIELD_MANAGER = "baseload"
 MERGE_PATCH = "application/merge-patch+json"
 GROUP, VERSION = "baseload.dev", "v1alpha1"
-PLURALS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 
 Raw = Mapping[str, Any]
 Count = Callable[[str, str], None]
@@ -38,16 +37,15 @@ class KubeWriter:
         self._reload = reload
         self._fence = fence
 
-    async def scale(self, kind: str, namespace: str, name: str, replicas: int, resource_version: str) -> None:
-        """Set spec.replicas through the scale subresource, if nobody wrote since `resource_version`."""
-        if kind not in PLURALS:
-            raise ConfigError(f"kind '{kind}' cannot be scaled; known are {', '.join(PLURALS)}")
+    async def scale(self, collection: str, namespace: str, name: str, replicas: int, resource_version: str) -> None:
+        """Set the replicas through the scale subresource, if nobody wrote since `resource_version`."""
         body = {"metadata": {"resourceVersion": resource_version}, "spec": {"replicas": replicas}}
+        group, version, plural = parts_of(collection)
         await self._write(
             "scale",
-            f"scale {kind} {namespace}/{name}",
+            f"scale {plural} {namespace}/{name}",
             lambda seconds: self._objects.patch_namespaced_custom_object_scale(
-                "apps", "v1", namespace, PLURALS[kind], name, body, **_patch(seconds)
+                group, version, namespace, plural, name, body, **_patch(seconds)
             ),
         )
 
@@ -103,15 +101,17 @@ class KubeWriter:
         )
         return str(answer["metadata"]["resourceVersion"])
 
-    async def workload(self, kind: str, namespace: str, name: str) -> tuple[str, int]:
-        """ResourceVersion and spec.replicas of a workload as the server has it now."""
+    async def workload(self, collection: str, namespace: str, name: str) -> tuple[str, int]:
+        """ResourceVersion and replicas of a workload as its scale subresource has them now."""
+        group, version, plural = parts_of(collection)
         raw = await self._call(
-            f"read {kind} {namespace}/{name}",
-            lambda: self._objects.get_namespaced_custom_object(
-                "apps", "v1", namespace, PLURALS[kind], name, _request_timeout=REQUEST_TIMEOUT_SECONDS
+            f"read scale of {plural} {namespace}/{name}",
+            lambda: self._objects.get_namespaced_custom_object_scale(
+                group, version, namespace, plural, name, _request_timeout=REQUEST_TIMEOUT_SECONDS
             ),
         )
-        return str(raw["metadata"]["resourceVersion"]), int(raw["spec"].get("replicas", 1))
+        # A Scale leaves a zero out.
+        return str(raw["metadata"]["resourceVersion"]), int(raw["spec"].get("replicas", 0))
 
     async def serving_version(self, namespace: str, name: str) -> tuple[str, str, int]:
         """uid, resourceVersion and generation of a ModelServing as the server has it now."""
@@ -170,3 +170,9 @@ def _patch(seconds: float) -> dict[str, Any]:
         "_content_type": MERGE_PATCH,
         "field_manager": FIELD_MANAGER,
     }
+
+
+def parts_of(collection: str) -> tuple[str, str, str]:
+    """Group, version and plural of a collection's path, such as `/apis/apps/v1/deployments`."""
+    _, _, group, version, plural = collection.split("/")
+    return group, version, plural

@@ -74,9 +74,11 @@ class Reason(StrEnum):
     NO_NODES = "NoNodes", "No Ready, schedulable node carries the labels of the pool."
     INVALID_SPEC = "InvalidSpec", "The spec cannot be used; the message names field, value and remedy."
     TARGET_NOT_FOUND = "TargetNotFound", "`spec.targetRef` names an object that does not exist."
-    TARGET_NOT_SCALABLE = (
-        "TargetNotScalable",
-        "The kind of `spec.targetRef` cannot be scaled by this operator.",
+    TARGET_NOT_SCALABLE = "TargetNotScalable", "The kind of `spec.targetRef` has no scale subresource."
+    TARGET_KIND_UNKNOWN = "TargetKindUnknown", "The API server does not serve the kind of `spec.targetRef`."
+    TARGET_FORBIDDEN = (
+        "TargetForbidden",
+        "The operator lacks rights on the kind of `spec.targetRef`; an admin grants them by a labelled ClusterRole.",
     )
     PROFILE_NOT_FOUND = "ProfileNotFound", "`spec.metricsProfileName` names no known metrics profile."
     PRIORITY_CLASS_NOT_FOUND = "PriorityClassNotFound", "`spec.priorityClassName` names no PriorityClass."

@@ -73,7 +73,7 @@ class Round:
         look.record.intent = intend(intent, decision.final)
         return ScaleOrder(
             key=decision.key,
-            kind=workload.key.kind,
+            collection=workload.collection,
             name=workload.key.name,
             replicas=decision.final,
             expected=actual,

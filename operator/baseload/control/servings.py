@@ -143,10 +143,10 @@ class Servings:
         if not isinstance(accepted, Accepted):
             return Looked(entry, record, None, _state(entry, record, None, accepted))
         target = accepted.target
-        if not self._cluster.is_known(target.kind) or record.signals is None:
+        if not self._cluster.is_known(accepted.kind) or record.signals is None:
             return None
         workload = self._cluster.workload(target)
-        refusal = self._refusal(entry, accepted, workload)
+        refusal = self._cluster.kind_refusal(accepted.kind) or self._refusal(entry, accepted, workload)
         if workload is None or refusal is not None:
             record.intent = None
             return Looked(entry, record, workload, _state(entry, record, workload, refusal))
@@ -159,6 +159,7 @@ class Servings:
         state = replace(
             state,
             priority=priority if isinstance(priority, Priority) else Priority(),
+            target_seen_time=self._cluster.seen_time(accepted.kind),
             pools=book.pools_for(workload.shape),
             unplaced_replicas=self._cluster.census.unplaced.get(target, 0),
         )
@@ -171,6 +172,11 @@ class Servings:
                 f"`spec.targetRef` names {target.kind} '{target.name}', which does not exist in '{target.namespace}'"
             )
             return Refusal(Reason.TARGET_NOT_FOUND, f"{message}; create it or change the name")
+        if workload.number_missing:
+            message = f"{target.kind} '{target.name}' has no number at `{workload.number_missing}`"
+            return Refusal(
+                Reason.TARGET_NOT_SCALABLE, f"{message}, so its scale can be neither read nor written; set it"
+            )
         if accepted.profile not in self._profiles:
             known = ", ".join(sorted(self._profiles))
             message = f"`spec.metricsProfileName` has value '{accepted.profile}'; known profiles are {known}"
@@ -180,9 +186,9 @@ class Servings:
             return priority
         scalers = self._cluster.autoscalers_of(target)
         if scalers:
-            message = f"HorizontalPodAutoscaler '{scalers[0]}' scales {target.kind} '{target.name}' too"
+            message = f"{' and '.join(scalers)} scale {target.kind} '{target.name}' too"
             return Refusal(
-                Reason.FOREIGN_AUTOSCALER, f"{message}; delete it (or its ScaledObject) or this ModelServing"
+                Reason.FOREIGN_AUTOSCALER, f"{message}; delete what is not meant to: them or this ModelServing"
             )
         return self._cluster.catalog.conflict(entry)
 

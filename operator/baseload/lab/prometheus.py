@@ -46,7 +46,8 @@ def serving_relabel_configs() -> list[dict[str, Any]]:
     """Return the rules that choose serving pods and put their identity on every series.
 
     `baseload_workload` is Kind/name of the pod's controller; for a ReplicaSet made by a Deployment (its pods carry the
-    label pod-template-hash) it is the Deployment, whose name is the ReplicaSet's without the hash.
+    label pod-template-hash) it is the Deployment, whose name is the ReplicaSet's without the hash; for the StatefulSets
+    of a LeaderWorkerSet, of which each group has one of its own, it is the set that the pod's label names.
     """
     pod = "__meta_kubernetes_pod_"
     return [
@@ -74,6 +75,12 @@ def serving_relabel_configs() -> list[dict[str, Any]]:
             ],
             "regex": "ReplicaSet;true;(.+)-[^-]+",
             "replacement": "Deployment/$1",
+            "target_label": "baseload_workload",
+        },
+        {
+            "source_labels": [f"{pod}controller_kind", f"{pod}label_leaderworkerset_sigs_k8s_io_name"],
+            "regex": "StatefulSet;(.+)",
+            "replacement": "LeaderWorkerSet/$1",
             "target_label": "baseload_workload",
         },
     ]

@@ -1,7 +1,7 @@
 """Our own objects as last seen: ModelServings with who claims which workload, and CapacityPools."""
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from baseload.errors import ConfigError
 from baseload.observe.accelerators import Pool
 from baseload.observe.objects import PoolObject, ServingObject, WorkloadKey
 from baseload.observe.pause import pause_of
+from baseload.observe.target_kinds import KindRef
 from baseload.observe.translate import Accepted, accept, pool_of
 from baseload.plan.snapshot import Pause, Refusal, ServingKey
 
@@ -32,13 +33,21 @@ class Entry:
 
 
 class Catalog:
-    """All ModelServings and CapacityPools; `on_dirty(key)` is told of each serving whose intent may have changed."""
+    """All ModelServings and CapacityPools; `on_dirty(key)` is told of each serving whose intent may have changed.
 
-    def __init__(self, on_dirty: Callable[[ServingKey], None], on_kind: Callable[[str], None] = lambda _: None) -> None:
+    `on_kind(ref, named)` is told when a first serving names a kind, and when no serving names it any more.
+    """
+
+    def __init__(
+        self,
+        on_dirty: Callable[[ServingKey], None],
+        on_kind: Callable[[KindRef, bool], None] = lambda _ref, _named: None,
+    ) -> None:
         self.entries: dict[ServingKey, Entry] = {}
         self.pools: dict[str, tuple[PoolObject, Pool | None]] = {}
         self.refused_pools: dict[str, str] = {}
         self._claims: dict[WorkloadKey, set[ServingKey]] = defaultdict(set)
+        self._kinds: Counter[KindRef] = Counter()
         self._on_dirty = on_dirty
         self._on_kind = on_kind
 
@@ -51,12 +60,13 @@ class Catalog:
             self.entries[key] = Entry(key, stored, old.accepted, old.pause)
             return
         entry = Entry(key, stored, accept(stored), pause_of(dict(stored.annotations)))
+        # The new kind first: a kind that both name must not be dropped in between.
+        self._name_kind(entry, +1)
         if old is not None:
             self._drop_claim(old)
         self.entries[key] = entry
         if entry.target is not None:
             self._claims[entry.target].add(key)
-            self._on_kind(entry.target.kind)
             self._tell_claimants(entry.target)
         self._on_dirty(key)
 
@@ -111,11 +121,23 @@ class Catalog:
     def _drop_claim(self, entry: Entry) -> None:
         if entry.target is None:
             return
+        self._name_kind(entry, -1)
         claims = self._claims[entry.target]
         claims.discard(entry.key)
         self._tell_claimants(entry.target)
         if not claims:
             del self._claims[entry.target]
+
+    def _name_kind(self, entry: Entry, change: int) -> None:
+        if not isinstance(entry.accepted, Accepted):
+            return
+        ref = entry.accepted.kind
+        before = self._kinds[ref]
+        self._kinds[ref] += change
+        if not before or not self._kinds[ref]:
+            self._on_kind(ref, bool(self._kinds[ref]))
+        if not self._kinds[ref]:
+            del self._kinds[ref]
 
     def _tell_claimants(self, target: WorkloadKey) -> None:
         for key in self._claims[target]:

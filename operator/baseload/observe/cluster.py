@@ -5,6 +5,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from baseload.errors import ApiError
@@ -13,22 +14,23 @@ from baseload.observe.accelerators import AcceleratorBook
 from baseload.observe.catalog import Catalog
 from baseload.observe.connection import KubeConnection
 from baseload.observe.objects import Autoscaler, Node, Workload, WorkloadKey
+from baseload.observe.optional_watch import OptionalWatch
 from baseload.observe.pods import PodCensus, StartUpTimes, list_pods
 from baseload.observe.priorities import PRIORITIES_PATH, Priorities, PriorityClass, priority_class
 from baseload.observe.resync import POOLS_PATH, SERVINGS_PATH, metadata_of, resync
-from baseload.observe.watch import Key, Raw, Watch
-from baseload.plan.snapshot import ServingKey
+from baseload.observe.scaled_objects import find_scaled_objects
+from baseload.observe.target_kinds import KindRef
+from baseload.observe.targets import Targets
+from baseload.observe.watch import Key, Watch
+from baseload.plan.snapshot import Refusal, ServingKey
 
 logger = logging.getLogger(__name__)
 
 POD_LISTING_SECONDS = 30.0
 HURRIED_POD_LISTING_SECONDS = 5.0
 RESYNC_SECONDS = 300.0
+KEDA_RETRY_SECONDS = 30.0
 FIRST_LIST_PATIENCE_SECONDS = 10.0
-WORKLOAD_PATHS: dict[str, tuple[str, Callable[[Raw], Workload]]] = {
-    "Deployment": ("/apis/apps/v1/deployments", objects.deployment),
-    "StatefulSet": ("/apis/apps/v1/statefulsets", objects.stateful_set),
-}
 
 
 class Cluster:
@@ -55,11 +57,7 @@ class Cluster:
         self._clock = clock
         self._hurry_until = 0.0
         self._was_complete = False
-        self._named = {kind: asyncio.Event() for kind in WORKLOAD_PATHS}
-        self._workloads = {
-            kind: Watch(connection, path, lean, self._workload_changed, clock=clock)
-            for kind, (path, lean) in WORKLOAD_PATHS.items()
-        }
+        self._targets = Targets(connection, self._workload_changed, clock=clock)
         nodes_path, scalers_path = "/api/v1/nodes", "/apis/autoscaling/v2/horizontalpodautoscalers"
         self._nodes: Watch[Node] = Watch(connection, nodes_path, objects.node, _ignore, clock=clock)
         self._autoscalers: Watch[Autoscaler] = Watch(
@@ -69,6 +67,11 @@ class Cluster:
             connection, PRIORITIES_PATH, priority_class, self._priority_changed, clock=clock
         )
         self.priorities = Priorities()
+        find = partial(find_scaled_objects, connection)
+        self._scaled_objects: OptionalWatch[Autoscaler] = OptionalWatch(
+            connection, "ScaledObject", find, self._autoscaler_changed, clock=clock, retry_seconds=KEDA_RETRY_SECONDS
+        )
+        self._always: tuple[Watch[Any], ...] = (self._nodes, self._autoscalers, self._priorities)
         self._scaled_by: dict[WorkloadKey, set[str]] = defaultdict(set)
 
     async def run(self) -> None:
@@ -79,8 +82,8 @@ class Cluster:
             tasks.create_task(self._priorities.run())
             tasks.create_task(self._keep_pods())
             tasks.create_task(self._keep_synced())
-            for kind in WORKLOAD_PATHS:
-                tasks.create_task(self._watch_when_named(kind))
+            tasks.create_task(self._targets.run())
+            tasks.create_task(self._scaled_objects.run())
 
     @property
     def ready(self) -> bool:
@@ -90,7 +93,8 @@ class Cluster:
         """
         if not self._was_complete:
             listed = self.resynced_time > 0 and self.census.time > 0
-            self._was_complete = listed and all(watch.synced.is_set() for watch in self._started())
+            everywhere = all(watch.synced.is_set() for watch in self._started())
+            self._was_complete = listed and everywhere and not self._targets.pending
         return self._was_complete
 
     @property
@@ -98,21 +102,29 @@ class Cluster:
         """Unix time since when no watch has been silent."""
         return min((w.last_contact for w in self._started() if w.synced.is_set()), default=0.0)
 
+    def seen_time(self, kind: KindRef) -> float:
+        """Unix time since when the workloads of a kind have been watched without a silence."""
+        return self._targets.seen_time(kind)
+
     @property
     def relists(self) -> int:
         """How often a watch started from a complete picture."""
-        return sum(watch.relists for watch in self._started())
+        return sum(watch.relists for watch in (*self._always, *self._targets.watches()))
 
-    def is_known(self, kind: str) -> bool:
-        """Whether the workloads of a kind have been listed, so that one not found does not exist."""
-        return kind in self._workloads and self._workloads[kind].synced.is_set()
+    def is_known(self, kind: KindRef) -> bool:
+        """Whether the workloads of a kind have been listed, or refused, so that one not found does not exist."""
+        return self._targets.is_known(kind)
+
+    def kind_refusal(self, kind: KindRef) -> Refusal | None:
+        """Why no workload of a kind can be scaled now, None when they can."""
+        return self._targets.refusal(kind)
 
     def workload(self, key: WorkloadKey) -> Workload | None:
         """A workload as last seen."""
-        return self._workloads[key.kind].objects.get((key.namespace, key.name))
+        return self._targets.workload(key)
 
     def autoscalers_of(self, key: WorkloadKey) -> list[str]:
-        """Names of the HorizontalPodAutoscalers that scale a workload."""
+        """The HorizontalPodAutoscalers and ScaledObjects that scale a workload, as Kind 'name'."""
         return sorted(self._scaled_by.get(key, ()))
 
     def accelerators(self) -> AcceleratorBook:
@@ -131,16 +143,12 @@ class Cluster:
         if found:
             logger.info("caught up with the cluster", extra={"differences": found})
 
-    async def _watch_when_named(self, kind: str) -> None:
-        await self._named[kind].wait()
-        await self._workloads[kind].run()
-
     def _started(self) -> list[Watch[Any]]:
-        named = [watch for kind, watch in self._workloads.items() if self._named[kind].is_set()]
-        return [self._nodes, self._autoscalers, self._priorities, *named]
+        """The watches without which nothing at all is decided."""
+        return [*self._always, *self._targets.watches(everywhere=True)]
 
-    def _name_kind(self, kind: str) -> None:
-        self._named[kind].set()
+    def _name_kind(self, kind: KindRef, named: bool) -> None:
+        self._targets.name(kind, named=named)
 
     def _workload_changed(self, _key: Key, old: Workload | None, new: Workload | None) -> None:
         seen = new or old

@@ -10,19 +10,26 @@ from baseload.observe.placement import BLOCKING_EFFECTS, PodShape, Taint, extend
 
 Raw = Mapping[str, Any]
 
+COLLECTIONS = {"Deployment": "/apis/apps/v1/deployments", "StatefulSet": "/apis/apps/v1/statefulsets"}
+
 
 @dataclass(frozen=True, slots=True)
 class WorkloadKey:
-    """Kind, namespace and name of a workload."""
+    """Kind, namespace, name and API group of a workload; versions of one group show the same object."""
 
     kind: str
     namespace: str
     name: str
+    group: str = "apps"
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A scalable workload: its numbers, and the shape of its pods and their PriorityClass (empty: not named)."""
+    """A scalable workload: its numbers, and the shape of its pods and their PriorityClass (empty: not named).
+
+    `collection` is the API path of its kind, such as `/apis/apps/v1/deployments`; `number_missing` names the field
+    that should hold the replicas and does not.
+    """
 
     key: WorkloadKey
     uid: str
@@ -32,6 +39,8 @@ class Workload:
     rolling_out: bool
     shape: PodShape
     priority_class: str = ""
+    collection: str = ""
+    number_missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Autoscaler:
-    """A HorizontalPodAutoscaler and what it scales."""
+    """Another autoscaler, as Kind 'name', and what it scales."""
 
     name: str
     target: WorkloadKey
@@ -114,8 +123,17 @@ def node(raw: Raw) -> Node:
 
 def autoscaler(raw: Raw) -> Autoscaler:
     """A HorizontalPodAutoscaler."""
-    target, metadata = raw["spec"]["scaleTargetRef"], raw["metadata"]
-    return Autoscaler(metadata["name"], WorkloadKey(target["kind"], metadata["namespace"], target["name"]))
+    return _autoscaler("HorizontalPodAutoscaler", raw)
+
+
+def scaled_object(raw: Raw) -> Autoscaler:
+    """A ScaledObject of KEDA, also while KEDA has not made its HorizontalPodAutoscaler."""
+    return _autoscaler("ScaledObject", raw)
+
+
+def group_of(api_version: str) -> str:
+    """API group of an apiVersion, empty for the core group."""
+    return api_version.rpartition("/")[0]
 
 
 def serving_object(raw: Raw) -> ServingObject:
@@ -148,6 +166,14 @@ def pool_object(raw: Raw) -> PoolObject:
     )
 
 
+def _autoscaler(kind: str, raw: Raw) -> Autoscaler:
+    """Both default to a Deployment where the reference leaves kind or version out."""
+    target, metadata = raw["spec"]["scaleTargetRef"], raw["metadata"]
+    group = group_of(target.get("apiVersion") or "apps/v1")
+    key = WorkloadKey(target.get("kind") or "Deployment", metadata["namespace"], target["name"], group)
+    return Autoscaler(f"{kind} '{metadata['name']}'", key)
+
+
 def _workload(kind: str, raw: Raw, *, rolling_out: bool) -> Workload:
     metadata, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
     template = spec["template"].get("spec") or {}
@@ -160,4 +186,5 @@ def _workload(kind: str, raw: Raw, *, rolling_out: bool) -> Workload:
         rolling_out=rolling_out,
         shape=pod_shape(template),
         priority_class=template.get("priorityClassName") or "",
+        collection=COLLECTIONS[kind],
     )

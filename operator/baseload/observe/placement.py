@@ -72,13 +72,15 @@ class Expression:
 class PodShape:
     """What one pod of a workload needs: `requests` are effective counts of extended resources.
 
-    `node_terms` are the alternatives of its required node affinity; none means no restriction.
+    `node_terms` are the alternatives of its required node affinity; none means no restriction. `workers` are the
+    other pods of a replica that is a group, such as a LeaderWorkerSet's; what is asked here is asked of this pod.
     """
 
     requests: tuple[tuple[str, int], ...] = ()
     node_selector: Pairs = ()
     tolerations: tuple[Toleration, ...] = ()
     node_terms: tuple[tuple[Expression, ...], ...] = ()
+    workers: tuple["PodShape", ...] = ()
 
     def request(self, resource: str) -> int:
         """How many of an extended resource one pod holds."""

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from baseload.observe.connection import KubeConnection
-from baseload.observe.objects import WorkloadKey
+from baseload.observe.objects import WorkloadKey, group_of
 from baseload.observe.placement import effective_requests
 
 Raw = Mapping[str, Any]
@@ -24,6 +24,9 @@ LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed"
 SAMPLES_KEPT = 20
 START_UP_QUANTILE = 0.75
 LONGEST_START_UP_SECONDS = 6 * 3600.0
+SET_NAME_LABEL = "leaderworkerset.sigs.k8s.io/name"
+GROUP_INDEX_LABEL = "leaderworkerset.sigs.k8s.io/group-index"
+WORKER_INDEX_LABEL = "leaderworkerset.sigs.k8s.io/worker-index"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +130,22 @@ def pod_facts(raw: Raw) -> PodFacts:
 
 
 def workload_of(metadata: Raw) -> WorkloadKey | None:
-    """The workload a pod belongs to: its controller, or the Deployment of its ReplicaSet; None for a bare pod."""
+    """The workload a pod belongs to: its controller, or what stands behind it; None for a bare pod.
+
+    Behind a ReplicaSet stands its Deployment; behind the StatefulSets of a LeaderWorkerSet, one for the leaders and
+    one for the workers of each group, stands the set that the pod's label names.
+    """
     owner = next((o for o in metadata.get("ownerReferences") or () if o.get("controller")), None)
     if owner is None:
         return None
-    kind, name = owner["kind"], owner["name"]
-    suffix = "-" + (metadata.get("labels") or {}).get("pod-template-hash", "")
+    kind, name, group = owner["kind"], owner["name"], group_of(owner.get("apiVersion") or "apps/v1")
+    labels = metadata.get("labels") or {}
+    suffix = "-" + labels.get("pod-template-hash", "")
     if kind == "ReplicaSet" and len(suffix) > 1 and name.endswith(suffix):
         kind, name = "Deployment", name.removesuffix(suffix)
-    return WorkloadKey(kind, metadata["namespace"], name)
+    if kind == "StatefulSet" and labels.get(SET_NAME_LABEL):
+        kind, name, group = "LeaderWorkerSet", labels[SET_NAME_LABEL], "leaderworkerset.x-k8s.io"
+    return WorkloadKey(kind, metadata["namespace"], name, group)
 
 
 def _unix(text: str | None) -> float | None:

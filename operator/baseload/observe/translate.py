@@ -10,20 +10,19 @@ from baseload.api.reasons import Reason
 from baseload.errors import ConfigError
 from baseload.observe.accelerators import Pool
 from baseload.observe.objects import PoolObject, ServingObject, WorkloadKey
+from baseload.observe.target_kinds import DEPLOYMENTS, KindRef
 from baseload.plan.snapshot import LatencyTarget, Mode, Refusal, ServingSpec
-
-SCALABLE = {"Deployment": "apps/v1", "StatefulSet": "apps/v1"}
-"""Kinds that can be scaled and their only API version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A spec that can be used: the decision's part, the target, the metrics profile and the PriorityClass it names."""
+    """A spec that can be used: the decision's part, the target, the metrics profile, the PriorityClass and the kind."""
 
     spec: ServingSpec
     target: WorkloadKey
     profile: str
     priority_class: str | None = None
+    kind: KindRef = DEPLOYMENTS
 
 
 def accept(stored: ServingObject) -> Accepted | Refusal:
@@ -33,10 +32,6 @@ def accept(stored: ServingObject) -> Accepted | Refusal:
     except ValidationError as error:
         return Refusal(Reason.INVALID_SPEC, _in_words(error))
     target = given.target_ref
-    if SCALABLE.get(target.kind) != target.api_version:
-        known = ", ".join(f"{version} {kind}" for kind, version in SCALABLE.items())
-        message = f"`spec.targetRef` names a {target.api_version} {target.kind}; what can be scaled is {known}"
-        return Refusal(Reason.TARGET_NOT_SCALABLE, message)
     down = given.behavior.scale_down
     spec = ServingSpec(
         time_to_first_token=_latency(given.objective.time_to_first_token),
@@ -47,8 +42,9 @@ def accept(stored: ServingObject) -> Accepted | Refusal:
         max_step_percent=down.max_step_percent,
         mode=Mode(given.mode),
     )
-    workload = WorkloadKey(target.kind, stored.namespace, target.name)
-    return Accepted(spec, workload, given.metrics_profile_name, given.priority_class_name)
+    kind = KindRef(target.api_version, target.kind)
+    workload = WorkloadKey(target.kind, stored.namespace, target.name, kind.group)
+    return Accepted(spec, workload, given.metrics_profile_name, given.priority_class_name, kind)
 
 
 def pool_of(stored: PoolObject) -> Pool:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any, Generic, TypeVar
 
 import aiohttp
@@ -39,6 +39,7 @@ class Watch(Generic[Lean]):
 
     `path` is the collection, such as `/apis/apps/v1/deployments`. `changed(key, old, new)` is called in the event
     loop for every difference, `new` None for a deletion. `synced` is set after the first complete picture.
+    `ends_on` are HTTP statuses after which `run()` raises instead of trying again.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Watch(Generic[Lean]):
         *,
         clock: Callable[[], float] = time.time,
         inactivity_seconds: float = INACTIVITY_SECONDS,
+        ends_on: Collection[int] = (),
     ) -> None:
         self.path = path
         self.objects: dict[Key, Lean] = {}
@@ -60,12 +62,13 @@ class Watch(Generic[Lean]):
         self._lean = lean
         self._changed = changed
         self._clock = clock
+        self._ends_on = ends_on
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=inactivity_seconds)
         self._version: str | None = None
         self._has_watch_list = True
 
     async def run(self) -> None:
-        """Watch until cancelled; nothing the server does ends it."""
+        """Watch until cancelled; nothing the server does ends it but an answer with a status of `ends_on`."""
         failures = 0
         while True:
             began = self._clock()
@@ -74,6 +77,8 @@ class Watch(Generic[Lean]):
                 failures = 0
                 continue
             except ApiError as error:
+                if error.status in self._ends_on:
+                    raise
                 self._note(error)
                 if _was_silent(error):
                     # The server answered and then had nothing to tell: no failure, and the next look must not wait.

@@ -61,7 +61,7 @@ def metrics_are_there(asked: Asked, wanted: int) -> Answer:
 
 def world_is_fresh(asked: Asked, wanted: int) -> Answer:
     """A cluster view that is too old holds the number in both directions."""
-    age = asked.snapshot.now - asked.snapshot.world_time
+    age = asked.snapshot.now - min(asked.snapshot.world_time, asked.state.target_seen_time)
     if age <= STALE_WORLD_SECONDS or wanted == asked.held:
         return None
     return asked.held, Reason.SNAPSHOT_STALE, f"the cluster was last seen {age:.0f} s ago"

@@ -5,6 +5,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 
 from baseload.api.reasons import Reason
 from baseload.plan.memory import ServingMemory
@@ -111,6 +112,7 @@ class PoolState:
 class ServingState:
     """One serving at the instant of the snapshot: the spec, the target, its signals and what was learned.
 
+    `target_seen_time` is when the target's kind was last known to be current, Unix seconds.
     `unplaced_replicas` counts its pods that no node has taken yet; `start_up_seconds` is pod bound to Ready.
     """
 
@@ -126,6 +128,7 @@ class ServingState:
     priority: Priority = Priority()
     start_up_seconds: float = 120.0
     unplaced_replicas: int = 0
+    target_seen_time: float = inf
 
 
 @dataclass(frozen=True, slots=True)
