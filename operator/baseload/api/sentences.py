@@ -159,7 +159,16 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
         "create it in namespace '{namespace}' or change the name",
     ),
     Reason.TARGET_NOT_SCALABLE: Sentence(
-        "The operator cannot scale a {kind}, so it leaves '{target}' alone.", "name a workload of a kind it can scale"
+        "A {kind} has no scale that could be written, so '{target}' is left alone.",
+        "name the workload with the replicas",
+    ),
+    Reason.TARGET_KIND_UNKNOWN: Sentence(
+        "The cluster has no kind {kind}, so there is no '{target}' to scale.",
+        "install the kind, or correct `spec.targetRef`; it is taken up by itself",
+    ),
+    Reason.TARGET_FORBIDDEN: Sentence(
+        "The operator may not scale a {kind}, so '{target}' is left alone.",
+        "apply a ClusterRole with the rights that the message names, labelled as in manifests/targets/",
     ),
     Reason.PROFILE_NOT_FOUND: Sentence(
         "The operator does not know the metrics profile, so it cannot read this engine.",
