@@ -12,14 +12,7 @@ from baseload.lab.load_results import quantile
 
 def report_of(run: Run) -> dict[str, Any]:
     """Return the content of report.json; every key of the run's result, shares in 0..1, times in the unit named."""
-    requests, objective = run.requests, run.objective
-    completed = [request for request in requests if request.completed]
-    latencies = objective.latencies
-    within = sum(request.within(latencies) for request in requests)
-    first = [1000 * r.time_to_first_token_seconds for r in completed if r.time_to_first_token_seconds is not None]
-    counts = [step.replicas for step in run.wanted]
-    paid = replica_seconds(run.pods, run.seconds)
-    bound = run.schedule.replica_seconds
+    objective = run.objective
     return {
         "valid": not run.faults,
         "faults": list(run.faults),
@@ -37,6 +30,21 @@ def report_of(run: Run) -> dict[str, Any]:
             "attainment": objective.attainment,
         },
         "loop_lag_ms_p99": round(run.loop_lag_ms_p99, 2),
+        **_service_of(run),
+        "replicas": _replicas_of(run),
+        "decisions": [asdict(decision) for decision in run.decisions],
+        "writes": {"scale": run.writes.scale, "status": run.writes.status, "events": run.writes.events},
+        "breach_to_write_seconds": [round(seconds, 2) for seconds in run.breach_to_write_seconds],
+    }
+
+
+def _service_of(run: Run) -> dict[str, Any]:
+    """What the users got: requests by how they ended, the share inside the objective, times to the first token."""
+    requests, latencies = run.requests, run.objective.latencies
+    completed = [request for request in requests if request.completed]
+    within = sum(request.within(latencies) for request in requests)
+    first = [1000 * r.time_to_first_token_seconds for r in completed if r.time_to_first_token_seconds is not None]
+    return {
         "requests": {
             "total": len(requests),
             "completed": len(completed),
@@ -45,17 +53,20 @@ def report_of(run: Run) -> dict[str, Any]:
         },
         "attainment": round(within / len(requests), 5) if requests else None,
         "ttft_ms": {name: _rounded(quantile(first, q)) for name, q in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))},
-        "replicas": {
-            "min": min(counts, default=0),
-            "max": max(counts, default=0),
-            "replica_seconds": round(paid, 1),
-            "clairvoyant_replica_seconds": bound,
-            "static_peak_replica_seconds": run.schedule.static_peak_replica_seconds,
-            "ratio_to_clairvoyant": round(paid / bound, 4) if bound else None,
-        },
-        "decisions": [asdict(decision) for decision in run.decisions],
-        "writes": {"scale": run.writes.scale, "status": run.writes.status, "events": run.writes.events},
-        "breach_to_write_seconds": [round(seconds, 2) for seconds in run.breach_to_write_seconds],
+    }
+
+
+def _replicas_of(run: Run) -> dict[str, Any]:
+    """What was paid, beside what a clairvoyant and a fixed number would have paid."""
+    counts = [step.replicas for step in run.wanted]
+    paid, bound = replica_seconds(run.pods, run.seconds), run.schedule.replica_seconds
+    return {
+        "min": min(counts, default=0),
+        "max": max(counts, default=0),
+        "replica_seconds": round(paid, 1),
+        "clairvoyant_replica_seconds": bound,
+        "static_peak_replica_seconds": run.schedule.static_peak_replica_seconds,
+        "ratio_to_clairvoyant": round(paid / bound, 4) if bound else None,
     }
 
 
