@@ -4,6 +4,7 @@ import asyncio
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -31,11 +32,12 @@ class Load:
 class FakePrometheus:
     """Serves /api/v1/query on 127.0.0.1 from a thread; `loads` by (namespace, `Kind/name`), `mode` one of MODES."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.loads: dict[tuple[str, str], Load] = {}
         self.mode = "ok"
         self.queries = 0
         self.port = 0
+        self._clock = clock
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -83,7 +85,7 @@ class FakePrometheus:
     def _rows(self, query: str) -> list[dict[str, object]]:
         matching = [name for name, prefix in self._prefixes.items() if query.startswith(prefix)]
         name = max(matching, key=lambda n: len(self._prefixes[n]))
-        now = time.time()
+        now = self._clock()
         if name in ("unlabelled", "faults"):
             return []
         if name.endswith("_boundaries"):

@@ -67,6 +67,8 @@ class Round:
         echo_due = awaits_echo(intent, workload)
         actual = intent.replicas if echo_due else workload.wanted
         if decision.final == actual:
+            # A write whose answer was lost may have happened all the same: what is there counts.
+            look.record.write_failure = None
             if decision.final != intent.replicas:
                 look.record.intent = intend(intent, decision.final)
             return None
