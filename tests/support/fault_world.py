@@ -21,6 +21,7 @@ from fault_objects import ITL_TARGET_MILLISECONDS, NAMESPACE, START_UP_SECONDS
 from virtual_time import Clock
 
 from baseload.control import handlers
+from baseload.control.elector import LeaseTimes
 from baseload.control.operator import Operator
 from baseload.control.settings import Settings
 from baseload.errors import MetricsError
@@ -81,6 +82,10 @@ class Life:
     connection: FakeConnection
     operator: Operator
     feeds: list["asyncio.Task[None]"] = field(default_factory=list)
+
+    def lose(self, _why: str) -> None:
+        """Stands for the end of the process when another leads."""
+        self.connection.dead = True
 
     @property
     def failure(self) -> BaseException | None:
@@ -159,14 +164,16 @@ class World:
 
     # The operator.
 
-    def start(self) -> Life:
-        """Start an operator process."""
+    def start(self, lease: LeaseTimes | None = None) -> Life:
+        """Start an operator process; without lease times it leads alone."""
         name = f"operator-{len(self.lives) + 1}"
         connection = FakeConnection(self.api, name, self.mishaps, self.delivery)
-        settings = Settings("http://metrics", tick_seconds=TICK_SECONDS, scrape_seconds=5.0)
+        settings = Settings("http://metrics", tick_seconds=TICK_SECONDS, scrape_seconds=5.0, lease_times=lease)
         reader = SignalReader(self.metrics, profiles(), scrape_seconds=settings.scrape_seconds)
         operator = Operator(settings, connection, reader, frozenset(profiles()))
         life = Life(name, connection, operator)
+        if operator._elector is not None:
+            operator._elector._lost = life.lose
         self.lives.append(life)
         life.feeds = [
             asyncio.create_task(operator._start()),
@@ -180,7 +187,7 @@ class World:
         life = life or self.lives[-1]
         life.connection.dead = True
         operator = life.operator
-        tasks = [*life.feeds, *operator._tasks, *([operator._ticker] if operator._ticker else [])]
+        tasks = [*life.feeds, *operator._tasks, *(t for t in (operator._ticker, operator._election) if t)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
