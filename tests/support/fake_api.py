@@ -62,7 +62,10 @@ class Change:
 
 
 class FakeApi:
-    """Objects by collection and key; `accepted` are the writes that were carried out, in order."""
+    """Objects by collection and key; `accepted` are the writes that were carried out, in order.
+
+    A stored object is never changed, only replaced, so that readers and watches may share it.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.objects: dict[str, dict[Key, Raw]] = {}
@@ -80,10 +83,12 @@ class FakeApi:
 
     def put(self, collection: str, raw: Raw) -> Raw:
         """Create an object or replace it, as cluster-admin."""
-        metadata = raw["metadata"]
+        return self._store(collection, copy.deepcopy(raw))
+
+    def _store(self, collection: str, new: Raw) -> Raw:
+        metadata = new["metadata"]
         key = (metadata.get("namespace", ""), metadata["name"])
         old = self.objects.get(collection, {}).get(key)
-        new = copy.deepcopy(raw)
         if old is None:
             self._uids += 1
             new["metadata"].setdefault("uid", f"uid-{self._uids}")
@@ -101,7 +106,7 @@ class FakeApi:
         """Edit an object in place, as cluster-admin."""
         new = copy.deepcopy(self.objects[collection][key])
         edit(new)
-        return self.put(collection, new)
+        return self._store(collection, new)
 
     def delete(self, collection: str, key: Key) -> None:
         """Delete an object at once."""
@@ -133,7 +138,7 @@ class FakeApi:
     def _handled(self, request: Request) -> Answer:
         stored = self.objects.get(request.collection, {})
         if request.method == "GET" and not request.key[1]:
-            items = [copy.deepcopy(raw) for raw in stored.values()]
+            items = list(stored.values())
             return Answer(200, {"items": items, "metadata": {"resourceVersion": str(self.revision)}})
         if request.method == "POST":
             return self._create(request, stored)
@@ -141,7 +146,7 @@ class FakeApi:
         if old is None:
             return _failure(404, f"{request.what} not found")
         if request.method == "GET":
-            return Answer(200, copy.deepcopy(old))
+            return Answer(200, old)
         if request.method == "DELETE":
             self.delete(request.collection, request.key)
             return Answer(200, {})
@@ -153,7 +158,7 @@ class FakeApi:
             return _failure(409, f"{key} exists already")
         body = copy.deepcopy(request.body)
         body["metadata"]["namespace"] = key[0]
-        return Answer(201, copy.deepcopy(self.put(request.collection, body)))
+        return Answer(201, self.put(request.collection, body))
 
     def _update(self, request: Request, old: Raw) -> Answer:
         body = copy.deepcopy(request.body)
@@ -171,7 +176,7 @@ class FakeApi:
             if new.get("spec") != old.get("spec") and "generation" in old["metadata"]:
                 new["metadata"]["generation"] = old["metadata"]["generation"] + 1
             new = self._commit(request.collection, request.key, old, new)
-        return Answer(200, copy.deepcopy(new))
+        return Answer(200, new)
 
     # Watches.
 
@@ -180,7 +185,7 @@ class FakeApi:
         position = self.revision if since is None else since
         if since is None:
             for raw in list(self.objects.get(collection, {}).values()):
-                yield {"type": "ADDED", "object": copy.deepcopy(raw)}
+                yield {"type": "ADDED", "object": raw}
             yield _bookmark(position, INITIAL_END)
         wake = asyncio.Event()
         self._wake.add(wake)
@@ -191,7 +196,7 @@ class FakeApi:
                     yield {"type": "ERROR", "object": {"code": 410, "message": "too old resource version"}}
                     return
                 for change in self._since(collection, position):
-                    yield {"type": change.kind, "object": copy.deepcopy(change.raw)}
+                    yield {"type": change.kind, "object": change.raw}
                 position = self.revision
                 wake.clear()
                 left = end - asyncio.get_running_loop().time()
@@ -213,7 +218,7 @@ class FakeApi:
         self.revision += 1
         new["metadata"]["resourceVersion"] = str(self.revision)
         self.objects.setdefault(collection, {})[key] = new
-        self._record(collection, "ADDED" if old is None else "MODIFIED", copy.deepcopy(new))
+        self._record(collection, "ADDED" if old is None else "MODIFIED", new)
         return new
 
     def _record(self, collection: str, kind: str, raw: Raw) -> None:

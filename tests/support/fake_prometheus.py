@@ -4,7 +4,7 @@ import asyncio
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -32,7 +32,7 @@ class Load:
 class FakePrometheus:
     """Serves /api/v1/query on 127.0.0.1 from a thread; `loads` by (namespace, `Kind/name`), `mode` one of MODES."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, profile: Mapping[str, str] | None = None) -> None:
         self.loads: dict[tuple[str, str], Load] = {}
         self.mode = "ok"
         self.queries = 0
@@ -42,7 +42,8 @@ class FakePrometheus:
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         windows = Windows.for_scrapes(2.0, 15.0)
-        texts = {name: render(text, windows) for name, text in load_profiles()["vllm"].templates().items()}
+        given = load_profiles()["vllm"].templates() if profile is None else profile
+        texts = {name: render(text, windows) for name, text in given.items()}
         self._prefixes = {name: re.split(r'\[|le=~"', text)[0] for name, text in texts.items()}
 
     @property

@@ -43,8 +43,18 @@ ALPHA_SECONDS, SLOPE_SECONDS, TOKENS = 0.1, 0.005, 100.0
 METRIC_FAULTS = ("error", "slow", "empty", "nan", "infinite", "stale", "partial", "huge")
 
 
+@cache
+def profiles() -> Any:
+    """Read once: a world is made some hundred times."""
+    return load_profiles()
+
+
 class FakeMetrics(FakePrometheus):
     """The fake Prometheus without its server: a MetricsSource that fails in each way there is."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__(clock, profiles()["vllm"].templates())
+        self._loop.close()
 
     async def query(self, promql: str, time: float) -> tuple[Series, ...]:
         """Answer, or fail as `mode` says."""
@@ -66,12 +76,6 @@ class FakeMetrics(FakePrometheus):
 
     def close(self) -> None:
         """Nothing is open."""
-
-
-@cache
-def profiles() -> Any:
-    """Read once: a world is made some hundred times."""
-    return load_profiles()
 
 
 @dataclass
