@@ -52,6 +52,8 @@ def profiles() -> Any:
 class FakeMetrics(FakePrometheus):
     """The fake Prometheus without its server: a MetricsSource that fails in each way there is."""
 
+    clock_offset_seconds = 0.0
+
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__(clock, profiles()["vllm"].templates())
         self._loop.close()
