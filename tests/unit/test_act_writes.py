@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from baseload.act.actuator import Actuator, ScaleOrder
+from baseload.act.actuator import Actuator, Outcome, ScaleOrder
 from baseload.act.events import EventRecorder, Notice, Subject
 from baseload.act.publisher import StatusOrder, StatusPublisher, Stored
 from baseload.act.writer import TokenBucket
@@ -74,19 +74,19 @@ def status_order(essence: tuple[object, ...] = (1,)) -> StatusOrder:
 async def test_intent_is_written_before_the_scale() -> None:
     """The status that carries the intent goes immediately before its scale."""
     writer = FakeWriter()
-    outcomes = await Actuator(writer, StatusPublisher(writer)).apply([order(status_order())])  # type: ignore[arg-type]
+    outcome = await Actuator(writer, StatusPublisher(writer)).carry_out(order(status_order()))  # type: ignore[arg-type]
     assert [c[0] for c in writer.calls] == ["status", "scale"]
-    assert outcomes[KEY].error is None
-    assert outcomes[KEY].based_on == "20"
+    assert outcome.error is None
+    assert outcome.based_on == "20"
 
 
 async def test_scale_is_not_written_without_its_intent() -> None:
     """A status that cannot be written holds its scale back."""
     writer = FakeWriter()
     writer.fail["status"] = [ForbiddenError("no right", status=403)]
-    outcomes = await Actuator(writer, StatusPublisher(writer)).apply([order(status_order())])  # type: ignore[arg-type]
+    outcome = await Actuator(writer, StatusPublisher(writer)).carry_out(order(status_order()))  # type: ignore[arg-type]
     assert [c[0] for c in writer.calls] == ["status"]
-    assert isinstance(outcomes[KEY].error, ForbiddenError)
+    assert isinstance(outcome.error, ForbiddenError)
 
 
 async def test_stale_version_is_retried_only_from_the_same_number() -> None:
@@ -94,11 +94,11 @@ async def test_stale_version_is_retried_only_from_the_same_number() -> None:
     writer = FakeWriter()
     actuator = Actuator(writer, StatusPublisher(writer))  # type: ignore[arg-type]
     writer.fail["scale"] = [ConflictError("stale", status=409)]
-    assert (await actuator.apply([order()]))[KEY].error is None
+    assert (await actuator.carry_out(order())).error is None
     assert [c[2] for c in writer.calls] == ["20", "21"]
     writer.fail["scale"] = [ConflictError("stale", status=409)]
     writer.fresh_workload = ("22", 7)
-    assert isinstance((await actuator.apply([order()]))[KEY].error, ConflictError)
+    assert isinstance((await actuator.carry_out(order())).error, ConflictError)
 
 
 async def test_own_write_counts_until_the_watch_shows_it() -> None:
@@ -212,8 +212,13 @@ async def test_one_failure_stops_no_other(status: int) -> None:
     """Orders are independent of each other."""
     writer = FakeWriter()
     writer.fail["scale"] = [ApiError("broken", status=status)]
-    other = ServingKey("team", "other")
-    second = ScaleOrder(other, "Deployment", "other", 3, 1, "30", None)
-    outcomes = await Actuator(writer, StatusPublisher(writer)).apply([order(), second])  # type: ignore[arg-type]
-    assert outcomes[KEY].error is not None
-    assert outcomes[other].error is None
+    actuator = Actuator(writer, StatusPublisher(writer))  # type: ignore[arg-type]
+    outcomes: list[Outcome] = []
+    actuator.submit(order(), outcomes.append)
+    actuator.submit(ScaleOrder(ServingKey("team", "other"), "Deployment", "other", 3, 1, "30", None), outcomes.append)
+    async with asyncio.timeout(10):
+        task = asyncio.create_task(actuator.run())
+        while len(outcomes) < 2:  # noqa: ASYNC110 - another task appends
+            await asyncio.sleep(0.001)
+    task.cancel()
+    assert [outcome.error is None for outcome in outcomes] == [False, True]

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -94,11 +94,25 @@ class FakeHands:
         self.statuses: list[StatusOrder] = []
         self.notices: list[Notice] = []
         self.error: UnavailableError | None = None
+        self.hanging: dict[ServingKey, Callable[[Outcome], None] | None] = {}
 
-    async def apply(self, orders: Sequence[ScaleOrder]) -> dict[ServingKey, Outcome]:
-        """Carry out orders."""
-        self.orders.extend(orders)
-        return {o.key: Outcome(True, o.resource_version, self.error) for o in orders}  # noqa: FBT003
+    def submit(self, order: ScaleOrder, concluded: Callable[[Outcome], None]) -> None:
+        """Carry out an order at once, or leave it under way while the serving hangs."""
+        self.orders.append(order)
+        if order.key not in self.hanging:
+            concluded(Outcome(intent_published=True, based_on=order.resource_version, error=self.error))
+        else:
+            self.hanging[order.key] = concluded
+
+    def withdraw(self, key: ServingKey) -> None:
+        """Nothing waits."""
+
+    def is_under_way(self, key: ServingKey) -> bool:
+        """Whether an order hangs."""
+        return self.hanging.get(key) is not None
+
+    async def finish(self) -> None:
+        """Nothing to wait for."""
 
     def published(self, key: ServingKey, stored: Stored) -> Published:
         """Nothing is published yet."""
@@ -207,6 +221,22 @@ async def test_one_broken_object_never_stops_the_others(
     await world.controller.tick()
     assert {order.key.name for order in world.hands.orders} == {"alpha", "omega"}
     assert [r.message for r in caplog.records].count("serving could not be decided on") == 1
+
+
+async def test_a_hanging_write_delays_its_own_serving_only(world: World) -> None:
+    """While a write hangs, ticks go on and leave that serving alone; when it ends the serving is decided on at once."""
+    world.cluster.serve("stuck", least=3)
+    key = ServingKey("team", "stuck")
+    world.hands.hanging[key] = None
+    await world.controller.tick()
+    world.cluster.serve("other", least=2)
+    await world.controller.tick()
+    assert [order.key.name for order in world.hands.orders] == ["stuck", "other"]
+    concluded = world.hands.hanging.pop(key)
+    assert concluded is not None
+    world.controller._dirty.clear()
+    concluded(Outcome(intent_published=True, error=UnavailableError("timed out")))
+    assert world.controller._dirty == {key}
 
 
 async def test_missing_signals_hold(world: World) -> None:

@@ -4,12 +4,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from baseload.act.status import Essence, essence_of, situation_of
+from baseload.act.write_queue import WriteQueue
 from baseload.act.writer import KubeWriter, TokenBucket
 from baseload.errors import ApiError, ConflictError, NotFoundError
 from baseload.plan.snapshot import ServingKey
@@ -18,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 STATUSES_PER_SECOND = 50.0
 WORKERS = 8
+LONGEST_WAIT_SECONDS = 10.0
 REFUSED_SECONDS = 60.0
 """A status that the API server finds invalid is not sent again for this long."""
 
@@ -67,9 +70,8 @@ class StatusPublisher:
     def __init__(self, writer: KubeWriter) -> None:
         self._writer = writer
         self._bucket = TokenBucket(STATUSES_PER_SECOND)
-        self._pending: dict[ServingKey, StatusOrder] = {}
-        self._writing: set[ServingKey] = set()
-        self._arrived = asyncio.Event()
+        self._queue: WriteQueue[StatusOrder] = WriteQueue()
+        self._turn: asyncio.Event | None = None
         self._written: dict[ServingKey, _Written] = {}
         self._seen: dict[ServingKey, tuple[str, Published]] = {}
         self._refused: dict[ServingKey, tuple[Essence, float]] = {}
@@ -95,13 +97,11 @@ class StatusPublisher:
         refused = self._refused.get(order.key)
         if refused is not None and refused[0] == order.essence and time.monotonic() < refused[1]:
             return
-        if order.key not in self._writing:
-            self._pending[order.key] = order
-            self._arrived.set()
+        self._queue.put(order.key, order)
 
     async def now(self, order: StatusOrder) -> None:
         """Write a status before anything else; raises ApiError. A stale version is read again once."""
-        self._pending.pop(order.key, None)
+        self._queue.drop(order.key)
         stored = order.stored
         version = self.published(order.key, stored).resource_version
         key = order.key
@@ -117,8 +117,13 @@ class StatusPublisher:
 
     def forget(self, key: ServingKey) -> None:
         """Drop what belongs to a serving that is gone."""
-        for table in (self._pending, self._written, self._seen, self._refused):
+        self._queue.forget(key)
+        for table in (self._written, self._seen, self._refused):
             table.pop(key, None)
+
+    def stay_behind(self, turn: asyncio.Event) -> None:
+        """Write in the background only while `turn` is set, for those in front of us have caught up."""
+        self._turn = turn
 
     async def run(self) -> None:
         """Write what is pending until cancelled."""
@@ -128,23 +133,31 @@ class StatusPublisher:
 
     async def _work(self) -> None:
         while True:
-            while not self._pending:
-                self._arrived.clear()
-                await self._arrived.wait()
+            await self._queue.wait()
             await self._bucket.take()
-            if not self._pending:
-                continue
-            key = next(iter(self._pending))
-            order = self._pending.pop(key)
-            self._writing.add(key)
-            try:
-                await self.now(order)
-            except NotFoundError:
-                logger.info("status of a deleted serving dropped", extra={"serving": str(key)})
-            except ApiError as error:
-                # The next tick sees that it is not published and orders it again.
-                if 400 <= error.status < 500 and error.status not in (401, 409, 429):
-                    self._refused[key] = (order.essence, time.monotonic() + REFUSED_SECONDS)
-                logger.warning("status not written", extra={"serving": str(key), "error": str(error)})
-            finally:
-                self._writing.discard(key)
+            await self._let_pass()
+            picked = self._queue.pick()
+            if picked is not None:
+                await self._write(*picked)
+
+    async def _let_pass(self) -> None:
+        """Stay behind the writes that matter more, but not for ever."""
+        if self._turn is not None and not self._turn.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._turn.wait(), LONGEST_WAIT_SECONDS)
+
+    async def _write(self, key: ServingKey, order: StatusOrder) -> None:
+        failed = True
+        try:
+            await self.now(order)
+            failed = False
+        except NotFoundError:
+            logger.info("status of a deleted serving dropped", extra={"serving": str(key)})
+        except ApiError as error:
+            # The next tick sees that it is not published and orders it again.
+            if 400 <= error.status < 500 and error.status not in (401, 409, 429):
+                self._refused[key] = (order.essence, time.monotonic() + REFUSED_SECONDS)
+            failed = error.status != 409
+            logger.warning("status not written", extra={"serving": str(key), "error": str(error)})
+        finally:
+            self._queue.done(key, failed=failed)

@@ -1,6 +1,5 @@
 """`baseload operator`: run the operator in the foreground until SIGTERM or Ctrl-C."""
 
-import asyncio
 from pathlib import Path
 
 import click
@@ -62,6 +61,7 @@ def operator(
     # Imported here, so that `baseload --help` does not load kopf and the Kubernetes client.
     from baseload.control.elector import LeaseTimes  # noqa: PLC0415
     from baseload.control.log import configure_logging  # noqa: PLC0415
+    from baseload.control.loop import run  # noqa: PLC0415
     from baseload.control.operator import run_operator  # noqa: PLC0415
     from baseload.control.settings import Settings  # noqa: PLC0415
 
@@ -83,4 +83,4 @@ def operator(
         lease_name=lease_name,
         lease_namespace=lease_namespace,
     )
-    asyncio.run(run_operator(settings))
+    run(lambda selector: run_operator(settings, selector))

@@ -1,7 +1,6 @@
-"""From the decisions of one round to orders: what is scaled, what is published, what is said."""
+"""From decisions to orders: what is scaled, what is published, what is said."""
 
 import logging
-from collections.abc import Mapping
 
 import orjson
 
@@ -14,7 +13,6 @@ from baseload.control.intent import awaits_echo, intend, written
 from baseload.control.metrics import OperatorMetrics
 from baseload.control.servings import Looked
 from baseload.plan.decision import Decision, Status
-from baseload.plan.snapshot import ServingKey
 
 logger = logging.getLogger(__name__)
 
@@ -25,19 +23,16 @@ WARNED_OF = ("MetricsAvailable", "CapacityAvailable", "Conflict", "Accepted")
 """Conditions whose bad state is worth an event."""
 
 
-class Round:
-    """Takes the decisions of one round; `orders` are the scale orders to carry out."""
+class Carry:
+    """Takes decisions: metrics, statuses and events are seen to, orders handed back."""
 
     def __init__(self, publisher: StatusPublisher, events: EventRecorder, metrics: OperatorMetrics) -> None:
-        self.orders: list[ScaleOrder] = []
-        self._taken: dict[ServingKey, tuple[Looked, Decision]] = {}
         self._publisher = publisher
         self._events = events
         self._metrics = metrics
 
-    def take(self, look: Looked, decision: Decision) -> None:
-        """Turn one decision into an order, a status, or nothing when all is as it should be."""
-        self._taken[decision.key] = (look, decision)
+    def take(self, look: Looked, decision: Decision) -> ScaleOrder | None:
+        """Turn one decision into an order to carry out, or a status, or nothing when all is as it should be."""
         workload = look.workload
         numbers = (decision.current, decision.raw, decision.final, workload.ready if workload else 0)
         if look.record.shown != numbers:
@@ -47,18 +42,12 @@ class Round:
             self._say_overwritten(look)
         order = self._scale_order(look, decision)
         if order is not None:
-            self.orders.append(order)
-            return
+            return order
         status = self._status_order(look, decision)
         if status is not None:
             self._publisher.later(status)
             self._say_changes(look, decision)
-
-    def conclude(self, outcomes: Mapping[ServingKey, Outcome], now: float) -> None:
-        """Remember how the orders ended and say what was scaled."""
-        for order in self.orders:
-            look, decision = self._taken[order.key]
-            self._conclude_one(order, look, decision, outcomes[order.key], now)
+        return None
 
     def _scale_order(self, look: Looked, decision: Decision) -> ScaleOrder | None:
         intent, workload = look.record.intent, look.workload
@@ -103,7 +92,8 @@ class Round:
         status = build_status(given, orjson.loads(published.status))
         return StatusOrder(decision.key, look.stored, status, wished)
 
-    def _conclude_one(self, order: ScaleOrder, look: Looked, decision: Decision, outcome: Outcome, now: float) -> None:
+    def conclude(self, order: ScaleOrder, look: Looked, decision: Decision, outcome: Outcome, now: float) -> None:
+        """Remember how an order ended and say what was scaled."""
         fields = {
             "serving": str(order.key),
             "replicas_before": order.expected,

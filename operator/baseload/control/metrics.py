@@ -9,7 +9,8 @@ from prometheus_client.process_collector import ProcessCollector
 
 from baseload.plan.snapshot import ServingKey
 
-TICK_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+STALL_BUCKETS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
+TICK_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
 NUMBERS = ("current", "raw", "final", "ready")
 
 
@@ -52,6 +53,12 @@ class OperatorMetrics:
             "baseload_plan_seconds", "Duration of the decision.", buckets=TICK_BUCKETS, registry=self.registry
         )
         self.loop_lag = Gauge("baseload_event_loop_lag_seconds", "Latest event loop lag.", registry=self.registry)
+        self.loop_stalls = Histogram(
+            "baseload_event_loop_stall_seconds",
+            "How long the event loop stood still; stalls of less than 5 ms are not counted.",
+            buckets=STALL_BUCKETS,
+            registry=self.registry,
+        )
         self.servings = Gauge("baseload_servings", "ModelServings known.", registry=self.registry)
         self.ghosts = Gauge("baseload_resync_differences", "Differences found by resyncs.", registry=self.registry)
         self.relists = Gauge("baseload_watch_relists", "Complete pictures taken by watches.", registry=self.registry)

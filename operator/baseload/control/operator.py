@@ -21,9 +21,11 @@ from baseload.act.publisher import StatusPublisher
 from baseload.act.writer import KubeWriter
 from baseload.control.controller import Controller, Hands, Rhythm
 from baseload.control.elector import Elector
+from baseload.control.garbage import collect_rarely, tidy_up
 from baseload.control.handlers import build_registry
 from baseload.control.health import Health
 from baseload.control.login import Login
+from baseload.control.loop import TimedSelector
 from baseload.control.metrics import OperatorMetrics, serve_metrics
 from baseload.control.servings import Servings
 from baseload.control.settings import Settings
@@ -48,8 +50,12 @@ POD_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespa
 DEFAULT_NAMESPACE = "baseload-system"
 
 
-async def run_operator(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT; raises BaseloadError when it cannot start or has to end."""
+async def run_operator(settings: Settings, selector: TimedSelector | None = None) -> None:
+    """Run until SIGTERM or SIGINT; raises BaseloadError when it cannot start or has to end.
+
+    `selector` is that of the running event loop, whose stalls become a metric.
+    """
+    collect_rarely()
     source = PrometheusSource(
         settings.prometheus_url,
         Credentials(
@@ -65,7 +71,7 @@ async def run_operator(settings: Settings) -> None:
         await check_resources(connection)
         profiles = load_profiles()
         reader = SignalReader(source, profiles, scrape_seconds=settings.scrape_seconds)
-        await Operator(settings, connection, reader, frozenset(profiles)).run()
+        await Operator(settings, connection, reader, frozenset(profiles), selector).run()
     finally:
         await connection.close()
         source.close()
@@ -113,27 +119,37 @@ class Operator:
     """The wiring of one operator process."""
 
     def __init__(
-        self, settings: Settings, connection: KubeConnection, reader: SignalReader, profiles: frozenset[str]
+        self,
+        settings: Settings,
+        connection: KubeConnection,
+        reader: SignalReader,
+        profiles: frozenset[str],
+        selector: TimedSelector | None = None,
     ) -> None:
         self._settings = settings
         self._metrics = OperatorMetrics()
+        if selector is not None:
+            selector.stalled = self._metrics.loop_stalls.observe
         self._health = Health(settings.tick_seconds)
         self._cluster = Cluster(connection, self._mark_dirty)
         fence, self._elector = election_of(settings, connection)
         self._metrics.leader.set_function(lambda: float(fence.is_open))
         writer = KubeWriter(connection.api_client, self._count_write, connection.reload, fence)
         publisher, events = StatusPublisher(writer), EventRecorder(writer, time.time)
+        actuator = Actuator(writer, publisher)
         self._background: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = (
             publisher.run,
+            actuator.run,
             events.run,
             self._cluster.run,
+            tidy_up,
             lambda: self._health.watch_lag(self._metrics.loop_lag.set),
         )
         self._controller = Controller(
             self._cluster,
             servings=Servings(self._cluster, profiles),
             signals=reader,
-            hands=Hands(Actuator(writer, publisher), publisher, PoolPublisher(writer), events),
+            hands=Hands(actuator, publisher, PoolPublisher(writer), events),
             metrics=self._metrics,
             health=self._health,
             rhythm=Rhythm(settings.tick_seconds, reader.signal_lag_seconds, reader.windows.learning_seconds),

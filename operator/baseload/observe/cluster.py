@@ -202,6 +202,8 @@ class Cluster:
                     await self._wait_for_first_list()
                 self.relisted.clear()
                 found = await resync(self._connection, self.catalog)
+                if not self.resynced_time:
+                    logger.info("complete picture", extra={"path": SERVINGS_PATH, "objects": len(self.catalog.entries)})
                 self.resynced_time = self._clock()
                 if found:
                     self.ghosts += found

@@ -157,6 +157,7 @@ class Watch(Generic[Lean]):
             self._remove(key)
         self.relists += 1
         self.synced.set()
+        logger.info("complete picture", extra={"path": self.path, "objects": len(self.objects)})
 
     def _put(self, key: Key, raw: Raw) -> None:
         old = self.objects.get(key)
