@@ -144,7 +144,8 @@ class StatusPublisher:
         """Stay behind the writes that matter more, but not for ever."""
         if self._turn is not None and not self._turn.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._turn.wait(), LONGEST_WAIT_SECONDS)
+                async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                    await self._turn.wait()
 
     async def _write(self, key: ServingKey, order: StatusOrder) -> None:
         failed = True

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -211,10 +212,10 @@ class Controller:
         self._wake.clear()
         if self._dirty or self._stopped.is_set():
             return
-        try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
-        except TimeoutError:
-            return
+        # Not `wait_for`: in Python 3.11 it forgets a cancellation that comes together with the result.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
 
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         """A bug in one round must not end the process: it is logged and the next round comes."""
