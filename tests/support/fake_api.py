@@ -7,7 +7,9 @@ the lab's real API server; here only the order of things matters. `mishaps` deci
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable, Iterator
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -56,7 +58,6 @@ class Change:
     """One entry of the history that watches read."""
 
     revision: int
-    collection: str
     kind: str
     raw: Raw
 
@@ -75,8 +76,8 @@ class FakeApi:
         self.compacted = 0
         self.outage = False
         self._clock = clock
-        self._history: list[Change] = []
-        self._wake: set[asyncio.Event] = set()
+        self._history: dict[str, list[Change]] = defaultdict(list)
+        self._wake: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._uids = 0
 
     # What the test and the controllers of the world do.
@@ -122,8 +123,9 @@ class FakeApi:
     def compact(self) -> None:
         """Forget the history: older versions are answered with 410, and streams that run end."""
         self.compacted = self.revision
-        self._history.clear()
-        self._notify()
+        for collection in list(self._wake):
+            self._history[collection].clear()
+            self._notify(collection)
 
     # What the operator does.
 
@@ -188,17 +190,18 @@ class FakeApi:
                 yield {"type": "ADDED", "object": raw}
             yield _bookmark(position, INITIAL_END)
         wake = asyncio.Event()
-        self._wake.add(wake)
+        self._wake[collection].add(wake)
         end = asyncio.get_running_loop().time() + seconds
         try:
             while True:
                 if position < self.compacted:
                     yield {"type": "ERROR", "object": {"code": 410, "message": "too old resource version"}}
                     return
-                for change in self._since(collection, position):
-                    yield {"type": change.kind, "object": change.raw}
-                position = self.revision
                 wake.clear()
+                # More may be written while these are on their way.
+                due, position = self._since(collection, position), self.revision
+                for change in due:
+                    yield {"type": change.kind, "object": change.raw}
                 left = end - asyncio.get_running_loop().time()
                 if left <= 0:
                     return
@@ -209,10 +212,11 @@ class FakeApi:
                 except TimeoutError:
                     yield _bookmark(position)
         finally:
-            self._wake.discard(wake)
+            self._wake[collection].discard(wake)
 
-    def _since(self, collection: str, position: int) -> Iterator[Change]:
-        return (c for c in list(self._history) if c.revision > position and c.collection == collection)
+    def _since(self, collection: str, position: int) -> list[Change]:
+        history = self._history[collection]
+        return history[bisect_right(history, position, key=lambda change: change.revision) :]
 
     def _commit(self, collection: str, key: Key, old: Raw | None, new: Raw) -> Raw:
         self.revision += 1
@@ -222,11 +226,11 @@ class FakeApi:
         return new
 
     def _record(self, collection: str, kind: str, raw: Raw) -> None:
-        self._history.append(Change(self.revision, collection, kind, raw))
-        self._notify()
+        self._history[collection].append(Change(self.revision, kind, raw))
+        self._notify(collection)
 
-    def _notify(self) -> None:
-        for wake in self._wake:
+    def _notify(self, collection: str) -> None:
+        for wake in self._wake[collection]:
             wake.set()
 
 

@@ -82,11 +82,11 @@ def _other(one: Raw, two: Raw) -> bool:
 
 
 class FakeConnection(KubeConnection):
-    """One process's connection: once `dead`, nothing it sends arrives any more."""
+    """One process's connection: once `dead`, nothing it sends arrives any more; `lease_lost`: nothing of the Lease."""
 
     def __init__(self, api: FakeApi, actor: str, mishaps: Mishaps, delivery: Delivery) -> None:
         self.api, self.actor, self.mishaps, self.delivery = api, actor, mishaps, delivery
-        self.dead = False
+        self.dead = self.lease_lost = False
         self.reloads = 0
         self.kubeconfig = None
         self.api_client = object.__new__(client.ApiClient)
@@ -112,7 +112,10 @@ class FakeConnection(KubeConnection):
         request = parse(self.actor, method, path, body)
         if self.api.outage:
             raise aiohttp.ClientConnectionError("connection refused")
-        counted = request.writes and not request.collection.endswith("/leases")
+        of_lease = request.collection.endswith("/leases")
+        if of_lease and self.lease_lost:
+            raise aiohttp.ClientConnectionError("connection lost")
+        counted = request.writes and not of_lease
         mishap = self.mishaps.next(request) if counted else None
         if mishap is not None and mishap not in ("crash", "lost"):
             return self._instead(request, mishap)

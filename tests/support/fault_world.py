@@ -110,6 +110,7 @@ class World:
         self.mishaps = Mishaps()
         self.delivery = Delivery()
         self.feed_loss = 0.0
+        self.lease: LeaseTimes | None = None
         self.demand: dict[str, float] = {}
         self.lives: list[Life] = []
         self._changed: dict[str, tuple[int, float]] = {}
@@ -170,11 +171,11 @@ class World:
 
     # The operator.
 
-    def start(self, lease: LeaseTimes | None = None) -> Life:
-        """Start an operator process; without lease times it leads alone."""
+    def start(self) -> Life:
+        """Start an operator process; without `lease` it leads alone."""
         name = f"operator-{len(self.lives) + 1}"
         connection = FakeConnection(self.api, name, self.mishaps, self.delivery)
-        settings = Settings("http://metrics", tick_seconds=TICK_SECONDS, scrape_seconds=5.0, lease_times=lease)
+        settings = Settings("http://metrics", tick_seconds=TICK_SECONDS, scrape_seconds=5.0, lease_times=self.lease)
         reader = SignalReader(self.metrics, profiles(), scrape_seconds=settings.scrape_seconds)
         operator = Operator(settings, connection, reader, frozenset(profiles()))
         life = Life(name, connection, operator)

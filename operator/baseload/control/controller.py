@@ -20,6 +20,7 @@ from baseload.act.events import EventRecorder
 from baseload.act.pool_status import PoolPublisher, PoolReport
 from baseload.act.publisher import StatusPublisher
 from baseload.control.carry import Carry
+from baseload.control.clock_jumps import ClockJumps
 from baseload.control.health import Health
 from baseload.control.metrics import OperatorMetrics
 from baseload.control.servings import Looked, Servings
@@ -94,6 +95,7 @@ class Controller:
         self._leading = leading
         self._clock = clock
         self._warm_since = clock()
+        self._clock_jumps = ClockJumps(clock)
         self._dirty: set[ServingKey] = set()
         self._wake = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -236,10 +238,19 @@ class Controller:
 
     async def _decide(self, keys: Iterable[ServingKey]) -> None:
         """Look, plan and act for some servings, in portions, so that watches and probes are served in between."""
+        self._notice_clock_jump()
         book, waiting = self._cluster.accelerators(), list(keys)
         for start in range(0, len(waiting), PORTION):
             self._decide_portion(waiting[start : start + PORTION], book)
             await asyncio.sleep(0)
+
+    def _notice_clock_jump(self) -> None:
+        """Go on as after a start when the clock was set: nothing goes down for a full window of the new time."""
+        jump = self._clock_jumps.seconds()
+        if jump:
+            logger.warning("the clock was set", extra={"seconds": round(jump, 1)})
+            self._warm_since = self._clock()
+            self._servings.forget_times(self._warm_since)
 
     def _decide_portion(self, keys: list[ServingKey], book: AcceleratorBook) -> None:
         now = self._clock()

@@ -18,7 +18,7 @@ from baseload.observe.cluster import Cluster
 from baseload.observe.fleet import SignalRequest
 from baseload.observe.objects import Workload
 from baseload.observe.translate import Accepted
-from baseload.plan.memory import ServingMemory
+from baseload.plan.memory import ServingMemory, without_times
 from baseload.plan.signals import ServingSignals
 from baseload.plan.snapshot import (
     Mode,
@@ -128,6 +128,12 @@ class Servings:
             record = restored(entry)
             self.records[entry.key] = record
         return record
+
+    def forget_times(self, now: float) -> None:
+        """Forget what was remembered by the time of day, since the clock was set."""
+        for record in self.records.values():
+            record.memory = without_times(record.memory, now)
+            record.situation = ("", now)
 
     def forget_gone(self) -> list[ServingKey]:
         """Drop the records of servings that are gone; their keys."""

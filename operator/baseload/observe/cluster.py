@@ -180,7 +180,8 @@ class Cluster:
             now = self._clock()
             hurried = now < self._hurry_until or self._any_unready()
             spacing = HURRIED_POD_LISTING_SECONDS if hurried else POD_LISTING_SECONDS
-            if now - self.census.time >= spacing - 0.5:
+            # A census from the future is one from before the clock was set back.
+            if not 0.0 <= now - self.census.time < spacing - 0.5:
                 try:
                     self.census = await list_pods(self._connection, now, self.start_up)
                 except ApiError as error:

@@ -3,7 +3,7 @@
 All of it is either kept in status or can be learned again from Prometheus; a fresh memory is always safe.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +63,15 @@ class ServingMemory:
     ready: int | None = None
     ready_since: float = 0.0
     breach_since: float | None = None
+
+
+def without_times(memory: ServingMemory, now: float) -> ServingMemory:
+    """What is left when the times remembered mean nothing any more: the model, as if it had been learned until now."""
+    model = memory.model
+    kept = replace(
+        model,
+        queued_since=None,
+        updated_time=now if model.updated_time else 0.0,
+        load_factor_time=now if model.load_factor_time else 0.0,
+    )
+    return ServingMemory(model=kept)

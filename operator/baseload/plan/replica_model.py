@@ -123,7 +123,10 @@ def learn(
         if not usable or now - began < window_seconds:
             return replace(model, updated_time=began)
     elapsed = now - model.updated_time
-    if elapsed <= 0:
+    if elapsed < 0:
+        # Read from the status that a process with a fast clock wrote: learning must not wait until ours has caught up.
+        return replace(model, updated_time=now, load_factor_time=min(model.load_factor_time, now), queued_since=None)
+    if elapsed == 0:
         return model
     weight = min(elapsed / window_seconds, 1.0)
     learned = _fold(model, usable, weight, exp(-elapsed / FORGETTING_SECONDS))
