@@ -227,6 +227,21 @@ def test_two_processes_of_one_pod_have_two_identities() -> None:
 
 
 @virtually
+async def test_free_lease_is_left_to_another_until_the_first_picture_is_complete() -> None:
+    """A replica that is still starting does not take the lease from one that could lead now."""
+    server = Server()
+    starting, ready = Candidate("starting", server), Candidate("ready", server)
+    pictures: list[int] = []
+    starting.elector._ready = lambda: bool(pictures)
+    await leads(ready)
+    await asyncio.sleep(60.0)
+    pictures.append(1)
+    ready.end()
+    await leads(starting)
+    assert ready.ended == []
+
+
+@virtually
 async def test_unreadable_lease_is_looked_at_again() -> None:
     """Errors are no reason to end or to lead."""
     server = Server()

@@ -12,6 +12,7 @@ from baseload.api.reasons import Reason
 from baseload.control.intent import awaits_echo, intend, written
 from baseload.control.metrics import OperatorMetrics
 from baseload.control.servings import Looked
+from baseload.errors import ConflictError, NotLeaderError
 from baseload.plan.decision import Decision, Status
 
 logger = logging.getLogger(__name__)
@@ -101,12 +102,12 @@ class Carry:
             "reason": str(decision.reason),
         }
         if outcome.error is not None:
-            # A stale version is everyday life: somebody wrote in between and the next tick decides anew.
-            stale = outcome.error.status == 409
-            look.record.write_failure = None if stale else f"replicas not written: {outcome.error}"
-            logger.log(
-                logging.INFO if stale else logging.ERROR, "not scaled", extra={**fields, "error": str(outcome.error)}
-            )
+            # A stale version is everyday life: somebody wrote in between and the next tick decides anew. So it does
+            # when the lease can be renewed again, and a status would not have been sent either.
+            everyday = isinstance(outcome.error, ConflictError | NotLeaderError)
+            look.record.write_failure = None if everyday else f"replicas not written: {outcome.error}"
+            level = logging.INFO if everyday else logging.ERROR
+            logger.log(level, "not scaled", extra={**fields, "error": str(outcome.error)})
             return
         look.record.write_failure = None
         if look.record.intent is not None:

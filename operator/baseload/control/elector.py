@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 JITTER = 1.2
 """Candidates wait up to this many retry times, so that they do not ask in step."""
 
+READY_POLL_SECONDS = 0.1
 RELEASE_SECONDS = 3.0
 WARN_SPACING_SECONDS = 10.0
 
@@ -62,8 +63,9 @@ def new_identity() -> str:
 class Elector:
     """Waits for the lease and keeps it; `leading` is set once it is held, the fence says whether it surely still is.
 
-    `lost(why)` is called when somebody else has it. In the operator that ends the process: a leader that became a
-    follower would have to forget everything, and a new process has forgotten it.
+    A free lease is not taken before `ready()`: another may be. `lost(why)` is called when somebody else has it. In
+    the operator that ends the process: a leader that became a follower would have to forget everything, and a new
+    process has forgotten it.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Elector:
         times: LeaseTimes,
         *,
         lost: Callable[[str], None],
+        ready: Callable[[], bool] = lambda: True,
         identity: str | None = None,
         clock: Callable[[], float] = boot_seconds,
     ) -> None:
@@ -82,6 +85,7 @@ class Elector:
         self._fence = fence
         self._times = times
         self._lost = lost
+        self._ready = ready
         self._clock = clock
         self._lease: Lease | None = None
         self._seen: tuple[object, ...] = ()
@@ -123,6 +127,8 @@ class Elector:
             self._look(lease)
             if self._clock() < self._free_from:
                 return False
+            while not self._ready():  # noqa: ASYNC110 - many watches make it true
+                await asyncio.sleep(READY_POLL_SECONDS)
             await self._take(lease)
         except ConflictError:
             return False

@@ -102,7 +102,9 @@ def end_at_once(why: str) -> None:
     os._exit(LEADERSHIP_LOST)
 
 
-def election_of(settings: Settings, connection: KubeConnection) -> tuple[Fence, Elector | None]:
+def election_of(
+    settings: Settings, connection: KubeConnection, ready: Callable[[], bool]
+) -> tuple[Fence, Elector | None]:
     """The fence of this process and who opens it; None when it leads alone."""
     if settings.lease_times is None:
         return Fence.always_open(), None
@@ -112,7 +114,7 @@ def election_of(settings: Settings, connection: KubeConnection) -> tuple[Fence, 
         in_pod = settings.kubeconfig is None and POD_NAMESPACE_FILE.exists()
         namespace = POD_NAMESPACE_FILE.read_text().strip() if in_pod else DEFAULT_NAMESPACE
     store = LeaseStore(connection.api_client, namespace, settings.lease_name, connection.reload)
-    return fence, Elector(store, fence, settings.lease_times, lost=end_at_once)
+    return fence, Elector(store, fence, settings.lease_times, lost=end_at_once, ready=ready)
 
 
 class Operator:
@@ -132,7 +134,7 @@ class Operator:
             selector.stalled = self._metrics.loop_stalls.observe
         self._health = Health(settings.tick_seconds)
         self._cluster = Cluster(connection, self._mark_dirty)
-        fence, self._elector = election_of(settings, connection)
+        fence, self._elector = election_of(settings, connection, lambda: self._cluster.ready)
         self._metrics.leader.set_function(lambda: float(fence.is_open))
         writer = KubeWriter(connection.api_client, self._count_write, connection.reload, fence)
         publisher, events = StatusPublisher(writer), EventRecorder(writer, time.time)

@@ -116,9 +116,10 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     """Forward what the server says until it ends, although nobody may listen any more."""
     try:
         while data := await reader.read(_CHUNK_BYTES):
-            with suppress(OSError):
-                writer.write(data)
-                await writer.drain()
+            if not writer.is_closing():
+                with suppress(OSError):
+                    writer.write(data)
+                    await writer.drain()
     finally:
         writer.transport.abort()
 
