@@ -50,6 +50,8 @@ class AuditedWrite:
     done: float
     version: int | None
     accepted: bool = True
+    replicas: int | None = None
+    """The number that was written, in a scale or as the intent in a status; None where the answer was not kept."""
 
     @property
     def is_lease(self) -> bool:
@@ -160,7 +162,15 @@ def _write(line: str, tokens: frozenset[str]) -> AuditedWrite | None:
         done=_unix(entry["stageTimestamp"]),
         version=None if version is None else int(version),
         accepted=code != _CONFLICT,
+        replicas=_replicas(answer),
     )
+
+
+def _replicas(answer: Mapping[str, Any]) -> int | None:
+    if answer.get("kind") == "Scale":
+        return int(answer["spec"].get("replicas", 0))
+    variants = answer.get("status", {}).get("variants") if answer.get("kind") == "ModelServing" else None
+    return None if not variants else variants[0].get("desired")
 
 
 def _unix(timestamp: str) -> float:

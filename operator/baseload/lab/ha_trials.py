@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from baseload.errors import ApiError, LabError
 from baseload.lab.cluster import Lab
-from baseload.lab.ha_audit import AuditedWrite, Judgement, audited_writes, judge
+from baseload.lab.ha_audit import AuditedWrite, Judgement, LateWrite, audited_writes, judge
 from baseload.lab.ha_world import QUIET, QUIET_REPLICAS, Churn, HurtOperator, Times, objects
 from baseload.lab.kube_client import KubeClient, connect
 
@@ -52,18 +52,18 @@ class Trials:
         self._times = times
         self._random = Random(seed)  # noqa: S311 (repeatable trials, no secret)
         self._client = client
-        self._churn = Churn(client, namespace, self._random)
+        self.churn = Churn(client, namespace, self._random)
         self._started = 0
 
     async def run(self, faults: Sequence[str], progress: Callable[[str], None]) -> list[Trial]:
         """Run one trial for each fault and end every operator."""
-        churning = asyncio.create_task(self._churn.run())
+        churning = asyncio.create_task(self.churn.run())
         try:
             await self._add()
             await self._add()
             found: list[Trial] = []
             while len(found) < len(faults):
-                self._churn.running.set()
+                self.churn.running.set()
                 trial = await self._trial(faults[len(found)])
                 if trial is not None:
                     found.append(trial)
@@ -87,9 +87,9 @@ class Trials:
         await self._write_late_as(leader)
         heal()
         await self._until(lambda: _is(leader.exit_code is not None), f"{leader.name} ends after {fault}")
-        self._churn.running.clear()
+        self.churn.running.clear()
         quiet_from = time.monotonic()
-        await self._until(self._churn.settled, f"every Deployment has its number after {fault}")
+        await self._until(self.churn.settled, f"every Deployment has its number after {fault}")
         settled = time.monotonic() - quiet_from
         await self._replace(leader)
         return Trial(fault, began, time.time(), leader.token_id, other.token_id, leader.exit_code, settled)
@@ -187,13 +187,29 @@ async def run_trials(
         trials = Trials(lab, namespace, times, seed, client)
         done = await trials.run(faults, progress)
     writes = audited_writes(lab.audit_log, trials.tokens)
-    return report(done, writes, judge(writes), times)
+    found = judge(writes)
+    wrong = [late for late in found.late if is_wrong(late.write, trials.churn)]
+    return {**report(done, writes, found, times), **corrections(wrong)}
+
+
+def is_wrong(write: AuditedWrite, churn: Churn) -> bool:
+    """Whether a late write left another number than was wanted then; one whose number is not known counts as wrong."""
+    return write.replicas is None or write.replicas != churn.wanted_at(write.subject[2], write.done)
+
+
+def corrections(wrong: Sequence[LateWrite]) -> dict[str, Any]:
+    """Sum up how long wrong late writes stood until the new leader wrote the object."""
+    corrected = [late.corrected_seconds for late in wrong if late.corrected_seconds is not None]
+    return {
+        "late_writes_with_a_wrong_number": len(wrong),
+        "late_writes_corrected": len(corrected),
+        "late_correction_seconds": _spread(corrected),
+    }
 
 
 def report(trials: Sequence[Trial], writes: Sequence[AuditedWrite], found: Judgement, times: Times) -> dict[str, Any]:
-    """Sum up: what was accepted that should not have been, how late writes were corrected, how long takeovers took."""
-    rows = [_row(trial, writes) for trial in trials]
-    corrected = [late.corrected_seconds for late in found.late if late.corrected_seconds is not None]
+    """Sum up: what was accepted or refused of old leaders, how long takeovers took."""
+    rows = [_row(trial, writes, found) for trial in trials]
     return {
         "trials": len(trials),
         "times_seconds": asdict(times),
@@ -202,12 +218,10 @@ def report(trials: Sequence[Trial], writes: Sequence[AuditedWrite], found: Judge
         "accepted_writes_over_a_newer_leader": len(found.overwrites),
         "writes_of_old_leaders_refused": len(found.refused),
         "late_writes_elsewhere": len(found.late),
-        "late_writes_corrected": len(corrected),
-        "late_correction_seconds": _spread(corrected),
         "takeover_seconds": _spread([row["takeover_seconds"] for row in rows]),
         "first_write_seconds": _spread([row["first_write_seconds"] for row in rows]),
         "settled_seconds": _spread([trial.settled_seconds for trial in trials]),
-        "ended_by_itself": sum(trial.exit_code == _LEADERSHIP_LOST for trial in trials),
+        "old_leaders_ended_by_themselves": sum(trial.exit_code == _LEADERSHIP_LOST for trial in trials),
         "by_fault": {
             fault: _spread([row["takeover_seconds"] for row in rows if row["fault"] == fault])
             for fault in sorted({trial.fault for trial in trials})
@@ -216,7 +230,7 @@ def report(trials: Sequence[Trial], writes: Sequence[AuditedWrite], found: Judge
     }
 
 
-def _row(trial: Trial, writes: Sequence[AuditedWrite]) -> dict[str, Any]:
+def _row(trial: Trial, writes: Sequence[AuditedWrite], found: Judgement) -> dict[str, Any]:
     new = [write for write in writes if write.token == trial.new and write.accepted and write.done >= trial.began]
     leases = [write.done for write in new if write.is_lease]
     others = [write.done for write in new if not write.is_lease]
@@ -225,6 +239,8 @@ def _row(trial: Trial, writes: Sequence[AuditedWrite]) -> dict[str, Any]:
         "takeover_seconds": round(min(leases) - trial.began, 3),
         "first_write_seconds": round(min(others) - trial.began, 3),
         "settled_seconds": round(trial.settled_seconds, 3),
+        "refused": sum(write.token == trial.old for write in found.refused),
+        "late_elsewhere": sum(late.write.token == trial.old for late in found.late),
         "exit_code": trial.exit_code,
     }
 

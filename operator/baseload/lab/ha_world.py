@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -80,10 +81,14 @@ def _serving(namespace: str, name: str) -> dict[str, Any]:
 
 
 class Churn:
-    """Pins another number to a busy serving all the time while `running`; `wanted` is what each should have."""
+    """Pins another number to a busy serving all the time while `running`; `wanted` is what each should have.
+
+    `history` holds each change with the Unix time from which it may have been seen.
+    """
 
     def __init__(self, client: KubeClient, namespace: str, random: Random) -> None:
         self.wanted = dict.fromkeys((*BUSY, *QUIET), QUIET_REPLICAS)
+        self.history: list[tuple[float, str, int]] = []
         self.running = asyncio.Event()
         self._client = client
         self._namespace = namespace
@@ -97,13 +102,20 @@ class Churn:
             number = self._random.randint(1, _MOST)
             body = {"metadata": {"annotations": {PIN: str(number)}}}
             path = f"/apis/baseload.dev/v1alpha1/namespaces/{self._namespace}/modelservings/{name}"
+            began = time.time()
             while self.wanted[name] != number:
                 try:
                     await self._client.call("PATCH", path, body=body, content_type="application/merge-patch+json")
                     self.wanted[name] = number
+                    self.history.append((began, name, number))
                 except ApiError:
                     await asyncio.sleep(1.0)
             await asyncio.sleep(self._random.uniform(0.0, 2 * _CHURN_SECONDS))
+
+    def wanted_at(self, name: str, at: float) -> int:
+        """What a serving should have had at a time."""
+        before = [number for began, changed, number in self.history if changed == name and began <= at]
+        return before[-1] if before else QUIET_REPLICAS
 
     async def settled(self) -> bool:
         """Whether every Deployment has the number it should have."""
