@@ -45,6 +45,12 @@ def dry_run(cluster: Kubectl, what: dict[str, Any]) -> str:
         return str(error)
 
 
+def scheduled(**changes: object) -> dict[str, Any]:
+    """A schedule, right but for the changes."""
+    hours = {"timeZone": "Europe/Berlin", "days": ["Mon", "Sun"], "start": "07:00", "end": "01:00"}
+    return {**hours, "replicas": {"min": 8}, **changes}
+
+
 SERVING_REFUSED = [
     ("spec.targetRef", None, ["spec.targetRef", "Required"]),
     ("spec.targetRef.name", "", ["spec.targetRef.name", "at least 1"]),
@@ -79,7 +85,26 @@ SERVING_REFUSED = [
     ("spec.behavior.scaleDown.stabilizationSeconds", -1, ["stabilizationSeconds", "-1", "greater than or equal to 0"]),
     ("spec.behavior.scaleDown.maxStepPercent", 0, ["maxStepPercent", "0", "greater than or equal to 1"]),
     ("spec.behavior.scaleDown.maxStepPercent", 101, ["maxStepPercent", "101", "less than or equal to 100"]),
-    ("spec.onMetricsLoss.policy", "Panic", ["onMetricsLoss.policy", '"Panic"', '"Hold"']),
+    (
+        "spec.onMetricsLoss.policy",
+        "Panic",
+        ["onMetricsLoss.policy", '"Panic"', '"Hold"', '"ScaleUp"', '"Fallback"'],
+    ),
+    ("spec.onMetricsLoss.policy", "Fallback", ["`onMetricsLoss.replicas` must be set with policy Fallback"]),
+    ("spec.onMetricsLoss.replicas", 4, ["`onMetricsLoss.replicas` is 4", "only with policy Fallback; remove it"]),
+    (
+        "spec.onMetricsLoss",
+        {"policy": "Fallback", "replicas": 13},
+        ["`onMetricsLoss.replicas` is 13", "`replicas.max`, which is 12"],
+    ),
+    ("spec.schedules", [scheduled(timeZone="Mars/Base")], ["schedules[0].timeZone", "unknown time zone Mars/Base"]),
+    ("spec.schedules", [scheduled(timeZone="Local")], ["schedules[0].timeZone", "Local", "should match"]),
+    ("spec.schedules", [scheduled(start="24:00")], ["schedules[0].start", "24:00", "should match"]),
+    ("spec.schedules", [scheduled(days=["Mon", "Mon"])], ["schedules[0].days[1]", "Duplicate value"]),
+    ("spec.schedules", [scheduled(days=["Monday"])], ["schedules[0].days[0]", '"Monday"', '"Mon"']),
+    ("spec.schedules", [scheduled(), scheduled(replicas={})], ["schedules[1].replicas", "is empty: set `min`"]),
+    ("spec.schedules", [scheduled(replicas={"min": 13})], ["of a schedule is 13", "which is 12"]),
+    ("spec.schedules", [scheduled()] * 17, ["spec.schedules", "at most 16"]),
     ("spec.mode", "DryRun", ["spec.mode", '"DryRun"', '"Enforce", "Recommend"']),
     ("spec.priorityClassName", "system-cluster-critical", ["is `system-cluster-critical`", "name another"]),
     ("spec.priorityClassName", "Gold", ["priorityClassName", "Gold", "should match"]),
@@ -108,6 +133,11 @@ SERVING_ACCEPTED = [
     ("spec.replicas", {"min": 10_000, "max": 10_000}),
     ("spec.behavior.scaleDown", {"stabilizationSeconds": 0, "maxStepPercent": 100}),
     ("spec.onMetricsLoss.policy", "Hold"),
+    ("spec.onMetricsLoss.policy", "ScaleUp"),
+    ("spec.onMetricsLoss", {"policy": "Fallback", "replicas": 12}),
+    ("spec.schedules", []),
+    ("spec.schedules", [scheduled(start="07:00", end="07:00", replicas={"max": 2})] * 16),
+    ("spec.schedules", [scheduled(timeZone=zone) for zone in ("UTC", "Etc/GMT+5", "America/Argentina/Buenos_Aires")]),
     ("spec.mode", "Recommend"),
     ("spec.priorityClassName", "serving.critical"),
     ("spec.metricsProfileName", "llamacpp"),

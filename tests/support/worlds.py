@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from baseload.api.reasons import Reason
-from baseload.plan.memory import RateSample, ReplicaModel, ServingMemory
+from baseload.plan.memory import RateSample, ReplicaModel, ServingMemory, Watched
 from baseload.plan.signals import Missing, ReplicaSignals, ServingSignals, Value
 from baseload.plan.snapshot import LatencyTarget, ServingKey, ServingSpec, ServingState, Snapshot, TargetState
 
@@ -68,9 +68,14 @@ def state(
     rps: float = 4.0, wanted: int = 2, ready: int | None = None, memory: ServingMemory | None = None, **changes: Any
 ) -> ServingState:
     """A serving with a learned model under a steady rate."""
-    target = TargetState("Deployment", "chat", "uid", wanted, wanted if ready is None else ready)
+    there = TargetState("Deployment", "chat", "uid", wanted, wanted if ready is None else ready)
+    target: TargetState = changes.get("target") or there
     memory = memory or ServingMemory(
-        model=learned_model(), rates=steady(rps), ready=target.ready, ready_since=NOW - 600
+        model=learned_model(),
+        rates=steady(rps),
+        ready=target.ready,
+        ready_since=NOW - 600,
+        watched=Watched(target.uid, NOW - 3600),
     )
     base = ServingState(
         key=ServingKey("default", "chat"),

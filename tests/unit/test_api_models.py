@@ -58,6 +58,12 @@ def test_unknown_fields_are_ignored() -> None:
     assert ModelServing.model_validate(given).spec.replicas.max == 12
 
 
+def scheduled(**replicas: int) -> dict[str, Any]:
+    """A schedule with these bounds."""
+    hours = {"timeZone": "Europe/Berlin", "days": ["Mon"], "start": "07:00", "end": "01:00"}
+    return {**hours, "replicas": replicas}
+
+
 SERVING_WRONG = [
     ("replicas", {"min": 13, "max": 12}, "`replicas.max` is 12 and must not be less than `replicas.min`, which is 13"),
     ("objective", {}, "`objective` is empty: set `timeToFirstToken`"),
@@ -66,6 +72,10 @@ SERVING_WRONG = [
         {"timeToFirstToken": {"targetMilliseconds": 10}, "interTokenLatency": {"targetMilliseconds": 50}},
         "`timeToFirstToken.targetMilliseconds` is 10 and must not be less than",
     ),
+    ("onMetricsLoss", {"policy": "Fallback"}, "`onMetricsLoss.replicas` must be set with policy Fallback"),
+    ("onMetricsLoss", {"policy": "Hold", "replicas": 3}, "`onMetricsLoss.replicas` is 3 and is read only with"),
+    ("onMetricsLoss", {"policy": "Fallback", "replicas": 13}, "is 13 and must not exceed `replicas.max`, which is 12"),
+    ("schedules", [scheduled(min=13)], "`replicas.min` of a schedule is 13 and must not exceed `replicas.max`"),
 ]
 
 POOL_WRONG = [

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from baseload.observe.accelerators import AcceleratorBook, Pool
-from baseload.observe.objects import Node, WorkloadKey, deployment, node, stateful_set
+from baseload.observe.objects import Node, WorkloadKey, deployment, label_selector, node, stateful_set
 from baseload.observe.pause import pause_of
 from baseload.observe.placement import PodShape, effective_requests, pod_shape, whole
 from baseload.observe.pods import PodCensus, PodFacts, StartUpTimes, pod_facts, workload_of
@@ -156,8 +156,38 @@ def test_rollouts_are_seen() -> None:
     }
     assert deployment(raw).rolling_out
     assert deployment(raw).wanted == 1
+    assert (deployment(raw).pods, deployment(raw).updated, deployment(raw).surplus) == (3, 1, 2)
+    assert not deployment(raw).rollout_failed
+    raw["status"]["conditions"] = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]
+    assert deployment(raw).rollout_failed
     raw["status"] = {"currentRevision": "a", "updateRevision": "b"}
     assert stateful_set(raw).rolling_out
+
+
+@pytest.mark.parametrize(
+    ("selector", "text"),
+    [
+        ({}, ""),
+        ({"matchLabels": {"b": "2", "a": "1"}}, "a=1,b=2"),
+        ({"matchExpressions": [{"key": "k", "operator": "In", "values": ["x", "y"]}]}, "k in (x,y)"),
+        ({"matchExpressions": [{"key": "k", "operator": "NotIn", "values": ["x"]}]}, "k notin (x)"),
+        ({"matchExpressions": [{"key": "k", "operator": "Exists"}]}, "k"),
+        ({"matchLabels": {"a": "1"}, "matchExpressions": [{"key": "k", "operator": "DoesNotExist"}]}, "a=1,!k"),
+        ({"matchLabels": {"a": "1"}, "matchExpressions": [{"key": "k", "operator": "Newer"}]}, ""),
+    ],
+)
+def test_label_selectors_become_query_parameters(selector: dict[str, Any], text: str) -> None:
+    """As kubectl would write them; an operator that is not known gives up."""
+    assert label_selector(selector) == text
+
+
+def test_terminating_pods_drain_until_their_grace_is_over() -> None:
+    """They hold their accelerators and finish requests; one that outlived its grace is stuck and finishes none."""
+    key = WorkloadKey("Deployment", "team", "chat")
+    census = PodCensus(NOW, leaving={key: (NOW + 50, NOW - 10, NOW - 40)})
+    assert census.draining(key, NOW) == 2
+    assert census.draining(key, NOW + 100) == 0
+    assert census.draining(WorkloadKey("Deployment", "team", "other"), NOW) == 0
 
 
 @pytest.mark.parametrize(

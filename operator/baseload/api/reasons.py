@@ -41,13 +41,32 @@ class Reason(StrEnum):
     # What changed or held a wanted number: the limiters, in the order they are applied.
     MIN_REPLICAS = "MinReplicas", "`spec.replicas.min` raised the number."
     MAX_REPLICAS = "MaxReplicas", "`spec.replicas.max` capped the number."
+    SCHEDULED_MIN = "ScheduledMin", "A schedule that is in force, or soon will be, raised the number."
+    SCHEDULED_MAX = "ScheduledMax", "A schedule that is in force capped the number."
     PAUSED = "Paused", "A pause annotation holds the number."
     METRICS_MISSING = "MetricsMissing", "Signals are missing, so the number is held; missing is never zero."
+    LOSS_SCALE_UP = (
+        "ScaleUpOnMetricsLoss",
+        "Nothing could be measured for long, and `spec.onMetricsLoss` is ScaleUp: the number rises step by step.",
+    )
+    LOSS_FALLBACK = (
+        "FallbackOnMetricsLoss",
+        "Nothing could be measured for long, and `spec.onMetricsLoss` is Fallback: the number rose to its `replicas`.",
+    )
+    ROLLOUT_IN_PROGRESS = (
+        "RolloutInProgress",
+        "The target is replacing its replicas by a new revision; nothing goes down meanwhile.",
+    )
     STABILIZATION = "Stabilization", "A higher number was wanted inside the scale-down window, so it stays."
+    STARTING_UP = (
+        "StartingUp",
+        "Replicas that demand asked for have not had their time to start yet, so they are not cancelled.",
+    )
     STEP_LIMITED = "StepLimited", "The change in one step is limited by `spec.behavior`."
+    DRAINING = "Draining", "Replicas of the last step down are still finishing their requests."
     WARMING_UP = (
         "WarmingUp",
-        "The operator has not watched for a full scale-down window yet; nothing goes down.",
+        "The operator has not watched this target for a full scale-down window yet; nothing goes down.",
     )
     SNAPSHOT_STALE = "SnapshotStale", "The cluster was not observed recently enough to decide."
     CAPACITY_SHORT = "CapacityShort", "Fewer accelerators are free than the wanted replicas need."

@@ -37,8 +37,8 @@ def _convert(node: Schema, definitions: dict[str, Schema], path: str, seen: tupl
     made = {key: value for key, value in node.items() if key not in DROPPED}
     if "const" in made:
         made["enum"] = [made.pop("const")]
-    if made.get("default", 0) is None:
-        del made["default"]
+    if "default" in made:
+        _clean_default(made)
     kind = made.get("type")
     if kind == "object":
         _convert_object(made, node, definitions, path, seen)
@@ -74,6 +74,15 @@ def _without_null(node: Schema, path: str) -> Schema:
         raise ConfigError(f"{path}: a union of {len(members)} types cannot stand in a structural schema")
     beside = {key: value for key, value in node.items() if key not in ("anyOf", "default")}
     return {**members[0], **beside}
+
+
+def _clean_default(made: Schema) -> None:
+    """Null or an empty list is no default: it would only stand in every stored object."""
+    given = made["default"]
+    if given is None or given == []:
+        del made["default"]
+    elif isinstance(given, dict):
+        made["default"] = {key: value for key, value in given.items() if value is not None}
 
 
 def _convert_object(

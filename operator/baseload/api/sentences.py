@@ -77,6 +77,14 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
         "The number is never above `spec.replicas.max`, whatever the demand asks for.",
         "raise `spec.replicas.max` if more should be allowed",
     ),
+    Reason.SCHEDULED_MIN: Sentence(
+        "A schedule of `spec.schedules` is in force, or begins within one start-up time, and asks for this many.",
+        "change `spec.schedules` if fewer should be allowed then",
+    ),
+    Reason.SCHEDULED_MAX: Sentence(
+        "A schedule of `spec.schedules` is in force and allows no more.",
+        "raise `replicas.max` of that schedule if more should be allowed then",
+    ),
     Reason.PAUSED: Sentence(
         "An annotation baseload.dev/paused... of the ModelServing holds the number.",
         "`kubectl annotate modelservings.baseload.dev {name} -n {namespace} baseload.dev/paused-"
@@ -85,17 +93,36 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
     Reason.METRICS_MISSING: Sentence(
         "A signal is missing, and a missing signal is never taken for zero: nothing goes down.", _SEE_SIGNALS
     ),
+    Reason.LOSS_SCALE_UP: Sentence(
+        "No demand could be read for minutes and `spec.onMetricsLoss` says ScaleUp, so replicas are added in the dark.",
+        _SEE_SIGNALS,
+    ),
+    Reason.LOSS_FALLBACK: Sentence(
+        "No demand could be read for minutes, and `spec.onMetricsLoss` says Fallback, so its `replicas` are there.",
+        _SEE_SIGNALS,
+    ),
+    Reason.ROLLOUT_IN_PROGRESS: Sentence(
+        "{kind} '{target}' is replacing its pods, and pods of two revisions are no measure of how few are enough.",
+        "`kubectl rollout status {kind} {target} -n {namespace}` shows how far it is",
+    ),
     Reason.STABILIZATION: Sentence(
         "A higher number was wanted a short while ago; it goes down when a whole scale-down window asked for less.",
         "shorten `spec.behavior.scaleDown.stabilizationSeconds` if that is too slow",
+    ),
+    Reason.STARTING_UP: Sentence(
+        "Replicas that demand asked for are starting, and cancelling them now would waste the wait for the next rise."
     ),
     Reason.STEP_LIMITED: Sentence(
         "One step takes away only a part of the replicas; the next steps follow.",
         "raise `spec.behavior.scaleDown.maxStepPercent` if that is too slow",
     ),
+    Reason.DRAINING: Sentence(
+        "Replicas that were taken away still answer their requests, and no more go before enough of those are done.",
+        "if that takes long, see `terminationGracePeriodSeconds` of the pods",
+    ),
     Reason.WARMING_UP: Sentence(
-        "The operator started or took over lately and takes nothing away before it has watched a whole scale-down"
-        " window."
+        "The operator started, took over, or began to scale this target lately, and takes nothing away before it has"
+        " watched a whole scale-down window."
     ),
     Reason.SNAPSHOT_STALE: Sentence(
         "The operator has not heard from the API server for a while and does not act on an old picture.",

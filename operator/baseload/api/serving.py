@@ -5,7 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from baseload.api.base import ApiModel, ObjectName, rule, rules
+from baseload.api.base import ATOMIC_LIST, ApiModel, ObjectName, rule, rules
+from baseload.api.schedule import Schedule
 from baseload.api.status import ModelServingStatus
 
 
@@ -115,13 +116,41 @@ class MetricsLossPolicy(StrEnum):
     """What to do while signals are missing."""
 
     HOLD = "Hold"
+    SCALE_UP = "ScaleUp"
+    FALLBACK = "Fallback"
 
 
 class OnMetricsLoss(ApiModel):
-    """What to do while signals are missing; a missing signal is never read as zero."""
+    """What to do while signals are missing; a missing signal is never read as zero and never removes a replica."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "(self.policy == 'Fallback') == has(self.replicas)",
+                "has(self.replicas) ? '`onMetricsLoss.replicas` is %d and is read only with policy Fallback; remove it"
+                " or set `policy: Fallback`'.format([self.replicas]) : '`onMetricsLoss.replicas` must be set with"
+                " policy Fallback'",
+            )
+        )
+    )
 
     policy: MetricsLossPolicy = MetricsLossPolicy.HOLD
-    """Hold keeps the replicas that are there until the signals are back."""
+    """Hold keeps the replicas that are there until the signals are back. When nothing could be measured for three
+    minutes, ScaleUp adds a quarter of them, and again each three minutes (or each start-up time, if that is longer);
+    Fallback goes up to `replicas`, and stays where it is when there are more."""
+    replicas: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """With policy Fallback, and only then: replicas to go up to."""
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if self.policy is MetricsLossPolicy.FALLBACK and self.replicas is None:
+            raise ValueError("`onMetricsLoss.replicas` must be set with policy Fallback")
+        if self.policy is not MetricsLossPolicy.FALLBACK and self.replicas is not None:
+            raise ValueError(
+                f"`onMetricsLoss.replicas` is {self.replicas} and is read only with policy Fallback; remove it"
+                " or set `policy: Fallback`"
+            )
+        return self
 
 
 class ServingMode(StrEnum):
@@ -140,7 +169,26 @@ class ModelServingSpec(ApiModel):
                 "!has(self.priorityClassName) || !self.priorityClassName.startsWith('system-')",
                 "'`priorityClassName` is `%s`, and system- classes are for the pods of the cluster itself;"
                 " name another'.format([self.priorityClassName])",
-            )
+            ),
+            rule(
+                "!has(self.schedules) ||"
+                " self.schedules.all(s, !has(s.replicas.min) || s.replicas.min <= self.replicas.max)",
+                "'`replicas.min` of a schedule is %d and must not exceed `replicas.max` of the spec, which is %d;"
+                " lower the one or raise the other'.format([self.schedules.filter(s, has(s.replicas.min) &&"
+                " s.replicas.min > self.replicas.max)[0].replicas.min, self.replicas.max])",
+            ),
+            rule(
+                "!has(self.schedules) ||"
+                " self.schedules.all(s, !has(s.replicas.max) || s.replicas.max >= self.replicas.min)",
+                "'`replicas.max` of a schedule is %d and must not be less than `replicas.min` of the spec, which is %d;"
+                " raise the one or lower the other'.format([self.schedules.filter(s, has(s.replicas.max) &&"
+                " s.replicas.max < self.replicas.min)[0].replicas.max, self.replicas.min])",
+            ),
+            rule(
+                "!has(self.onMetricsLoss.replicas) || self.onMetricsLoss.replicas <= self.replicas.max",
+                "'`onMetricsLoss.replicas` is %d and must not exceed `replicas.max`, which is %d;"
+                " lower the one or raise the other'.format([self.onMetricsLoss.replicas, self.replicas.max])",
+            ),
         )
     )
 
@@ -160,6 +208,8 @@ class ModelServingSpec(ApiModel):
     """PriorityClass that ranks it while accelerators are short; when not set that of its pods, else the default."""
     behavior: Behavior = Behavior()
     """How fast replicas may be given back."""
+    schedules: Annotated[tuple[Schedule, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
+    """Bounds of the replicas at certain hours, inside `replicas`; none when not set."""
     on_metrics_loss: OnMetricsLoss = OnMetricsLoss()
     """What to do while signals are missing."""
     mode: ServingMode = ServingMode.ENFORCE
@@ -172,6 +222,28 @@ class ModelServingSpec(ApiModel):
             raise ValueError(
                 f"`priorityClassName` is `{name}`, and system- classes are for the pods of the cluster itself;"
                 " name another"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _bounds_agree(self) -> Self:
+        least, most = self.replicas.min, self.replicas.max
+        for given in (schedule.replicas for schedule in self.schedules):
+            if given.min is not None and given.min > most:
+                raise ValueError(
+                    f"`replicas.min` of a schedule is {given.min} and must not exceed `replicas.max` of the spec,"
+                    f" which is {most}; lower the one or raise the other"
+                )
+            if given.max is not None and given.max < least:
+                raise ValueError(
+                    f"`replicas.max` of a schedule is {given.max} and must not be less than `replicas.min` of the spec,"
+                    f" which is {least}; raise the one or lower the other"
+                )
+        fallback = self.on_metrics_loss.replicas
+        if fallback is not None and fallback > most:
+            raise ValueError(
+                f"`onMetricsLoss.replicas` is {fallback} and must not exceed `replicas.max`, which is {most};"
+                " lower the one or raise the other"
             )
         return self
 

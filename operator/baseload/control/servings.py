@@ -17,6 +17,7 @@ from baseload.observe.catalog import Entry
 from baseload.observe.cluster import Cluster
 from baseload.observe.fleet import SignalRequest
 from baseload.observe.objects import Workload
+from baseload.observe.schedules import windows_around
 from baseload.observe.translate import Accepted
 from baseload.plan.memory import ServingMemory, without_times
 from baseload.plan.signals import ServingSignals
@@ -161,13 +162,17 @@ class Servings:
         if record.intent is not None and record.intent.contested:
             refusal = _contested(record.intent, workload)
         state = _state(entry, record, workload, refusal)
+        census = self._cluster.census
         priority = self._cluster.priorities.of(accepted.priority_class, workload.priority_class)
         state = replace(
             state,
             priority=priority if isinstance(priority, Priority) else Priority(),
             target_seen_time=self._cluster.seen_time(accepted.kind),
             pools=book.pools_for(workload.shape),
-            unplaced_replicas=self._cluster.census.unplaced.get(target, 0),
+            unplaced_replicas=max(census.unplaced.get(target, 0) - workload.surplus, 0),
+            draining_replicas=census.draining(target, now),
+            pods_time=census.time,
+            windows=windows_around(accepted.schedules, now),
         )
         return Looked(entry, record, workload, state)
 
@@ -263,6 +268,8 @@ def _target(intent: Intent | None, workload: Workload) -> TargetState:
         wanted=intent.replicas if ours and intent is not None else workload.wanted,
         ready=workload.ready,
         rolling_out=workload.rolling_out,
+        updated=workload.updated,
+        rollout_failed=workload.rollout_failed,
     )
 
 

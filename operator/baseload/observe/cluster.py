@@ -234,7 +234,8 @@ class Cluster:
 
 def _numbers(workload: Workload) -> tuple[object, ...]:
     """What of a workload can change a decision or what is shown of it."""
-    return workload.uid, workload.wanted, workload.ready, workload.rolling_out, workload.shape
+    rollout = workload.rolling_out, workload.updated, workload.rollout_failed
+    return workload.uid, workload.wanted, workload.ready, workload.pods, rollout, workload.shape
 
 
 def _ignore(_key: Key, _old: object, _new: object) -> None:

@@ -1,7 +1,7 @@
 """Lean values of what the cluster holds: only what a decision looks at, never raw objects."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -29,6 +29,9 @@ class Workload:
 
     `collection` is the API path of its kind, such as `/apis/apps/v1/deployments`; `number_missing` names the field
     that should hold the replicas and does not.
+    `pods` is how many replicas exist, those of a rollout's surge too; `updated` how many are of the newest revision;
+    `rollout_failed` whether its controller gave a rollout up; `selector` finds its pods where the order in which they
+    go can be chosen, and is empty elsewhere.
     """
 
     key: WorkloadKey
@@ -41,6 +44,15 @@ class Workload:
     priority_class: str = ""
     collection: str = ""
     number_missing: str = ""
+    pods: int = 0
+    updated: int = 0
+    rollout_failed: bool = False
+    selector: str = ""
+
+    @property
+    def surplus(self) -> int:
+        """Pods beyond what is wanted, as a rollout brings: neither capacity to come nor asked for."""
+        return max(self.pods - self.wanted, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +105,12 @@ def deployment(raw: Raw) -> Workload:
     """A Deployment; a rollout is in progress while pods of an older template are still there."""
     status = raw.get("status") or {}
     updated = int(status.get("updatedReplicas") or 0)
-    return _workload("Deployment", raw, rolling_out=updated < int(status.get("replicas") or 0))
+    given_up = any(
+        c["type"] == "Progressing" and c.get("reason") == "ProgressDeadlineExceeded"
+        for c in status.get("conditions") or ()
+    )
+    found = _workload("Deployment", raw, rolling_out=updated < int(status.get("replicas") or 0))
+    return replace(found, rollout_failed=given_up, selector=label_selector(raw["spec"].get("selector") or {}))
 
 
 def stateful_set(raw: Raw) -> Workload:
@@ -101,6 +118,23 @@ def stateful_set(raw: Raw) -> Workload:
     status = raw.get("status") or {}
     rolling_out = status.get("updateRevision", "") != status.get("currentRevision", status.get("updateRevision", ""))
     return _workload("StatefulSet", raw, rolling_out=rolling_out)
+
+
+def label_selector(selector: Raw) -> str:
+    """A label selector as a query parameter; empty when it cannot be written as one."""
+    parts = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
+    for row in selector.get("matchExpressions") or ():
+        key, values = row["key"], ",".join(row.get("values") or ())
+        forms = {
+            "In": f"{key} in ({values})",
+            "NotIn": f"{key} notin ({values})",
+            "Exists": key,
+            "DoesNotExist": f"!{key}",
+        }
+        if row["operator"] not in forms:
+            return ""
+        parts.append(forms[row["operator"]])
+    return ",".join(parts)
 
 
 def node(raw: Raw) -> Node:
@@ -187,4 +221,6 @@ def _workload(kind: str, raw: Raw, *, rolling_out: bool) -> Workload:
         shape=pod_shape(template),
         priority_class=template.get("priorityClassName") or "",
         collection=COLLECTIONS[kind],
+        pods=int(status.get("replicas") or 0),
+        updated=int(status.get("updatedReplicas") or 0),
     )

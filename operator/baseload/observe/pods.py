@@ -23,6 +23,8 @@ PAGE_SIZE = 500
 LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed"
 SAMPLES_KEPT = 20
 START_UP_QUANTILE = 0.75
+OVERDUE_SECONDS = 30.0
+"""A pod that is still there this long after its grace is stuck, as on a node that is lost."""
 LONGEST_START_UP_SECONDS = 6 * 3600.0
 SET_NAME_LABEL = "leaderworkerset.sigs.k8s.io/name"
 GROUP_INDEX_LABEL = "leaderworkerset.sigs.k8s.io/group-index"
@@ -31,7 +33,10 @@ WORKER_INDEX_LABEL = "leaderworkerset.sigs.k8s.io/worker-index"
 
 @dataclass(frozen=True, slots=True)
 class PodFacts:
-    """One live pod; times in Unix seconds, None while it has not happened."""
+    """One live pod; times in Unix seconds, None while it has not happened.
+
+    `deletion_time` is when the grace of a terminating pod ends.
+    """
 
     uid: str
     node: str
@@ -39,16 +44,29 @@ class PodFacts:
     requests: Mapping[str, int]
     scheduled_time: float | None
     ready_time: float | None
-    terminating: bool = False
+    deletion_time: float | None = None
+
+    @property
+    def terminating(self) -> bool:
+        """Whether it was told to go; until it has gone it holds what it holds."""
+        return self.deletion_time is not None
 
 
 @dataclass(frozen=True, slots=True)
 class PodCensus:
-    """What one listing says: held resources by node and pods without a node by workload; `time` when it began."""
+    """What one listing says: held resources by node and pods without a node by workload; `time` when it began.
+
+    `leaving` are the ends of grace of the terminating pods by workload.
+    """
 
     time: float = 0.0
     held: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     unplaced: Mapping[WorkloadKey, int] = field(default_factory=dict)
+    leaving: Mapping[WorkloadKey, tuple[float, ...]] = field(default_factory=dict)
+
+    def draining(self, workload: WorkloadKey, now: float) -> int:
+        """How many pods of a workload finish their requests; one that outlived its grace has none any more."""
+        return sum(end + OVERDUE_SECONDS > now for end in self.leaving.get(workload, ()))
 
 
 class StartUpTimes:
@@ -87,6 +105,7 @@ async def list_pods(connection: KubeConnection, now: float, start_up: StartUpTim
     """List all live pods by pages and add them up; raises ApiError. Terminating pods still hold what they hold."""
     held: dict[str, dict[str, int]] = defaultdict(dict)
     unplaced: dict[WorkloadKey, int] = defaultdict(int)
+    leaving: dict[WorkloadKey, tuple[float, ...]] = defaultdict(tuple)
     seen: set[WorkloadKey] = set()
     parameters = {"limit": str(PAGE_SIZE), "fieldSelector": LIVE_PODS}
     while True:
@@ -96,6 +115,8 @@ async def list_pods(connection: KubeConnection, now: float, start_up: StartUpTim
             start_up.observe(pod)
             if pod.workload is not None:
                 seen.add(pod.workload)
+                if pod.deletion_time is not None:
+                    leaving[pod.workload] += (pod.deletion_time,)
             if pod.node:
                 holding = held[pod.node]
                 for name, count in pod.requests.items():
@@ -105,7 +126,7 @@ async def list_pods(connection: KubeConnection, now: float, start_up: StartUpTim
         token = page["metadata"].get("continue")
         if not token:
             start_up.keep(seen)
-            return PodCensus(now, dict(held), dict(unplaced))
+            return PodCensus(now, dict(held), dict(unplaced), dict(leaving))
         parameters["continue"] = token
         await asyncio.sleep(0)
 
@@ -125,7 +146,7 @@ def pod_facts(raw: Raw) -> PodFacts:
         requests=effective_requests(spec),
         scheduled_time=times.get("PodScheduled"),
         ready_time=times.get("Ready"),
-        terminating="deletionTimestamp" in metadata,
+        deletion_time=_unix(metadata.get("deletionTimestamp")),
     )
 
 

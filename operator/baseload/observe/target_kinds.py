@@ -85,6 +85,8 @@ def leader_worker_set(collection: str, raw: Raw) -> Workload:
         shape=_group(pod_shape(leader), pod_shape(worker), int(template.get("size", 1)) - 1),
         priority_class=leader.get("priorityClassName") or "",
         collection=collection,
+        pods=int(status.get("replicas") or 0),
+        updated=int(status.get("updatedReplicas") or 0),
     )
 
 
@@ -108,6 +110,8 @@ def any_workload(ref: KindRef, collection: str, paths: ScalePaths, raw: Raw) -> 
         shape=pod_shape(template),
         priority_class=template.get("priorityClassName") or "",
         collection=collection,
+        pods=present,
+        updated=updated or 0,
         number_missing="" if wanted is not None else "." + ".".join(paths.wanted),
     )
 

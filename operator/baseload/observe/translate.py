@@ -10,8 +10,9 @@ from baseload.api.reasons import Reason
 from baseload.errors import ConfigError
 from baseload.observe.accelerators import Pool
 from baseload.observe.objects import PoolObject, ServingObject, WorkloadKey
+from baseload.observe.schedules import LocalSchedule, local_schedule
 from baseload.observe.target_kinds import DEPLOYMENTS, KindRef
-from baseload.plan.snapshot import LatencyTarget, Mode, Refusal, ServingSpec
+from baseload.plan.snapshot import LatencyTarget, LossPolicy, Mode, OnLoss, Refusal, ServingSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Accepted:
     profile: str
     priority_class: str | None = None
     kind: KindRef = DEPLOYMENTS
+    schedules: tuple[LocalSchedule, ...] = ()
 
 
 def accept(stored: ServingObject) -> Accepted | Refusal:
@@ -41,10 +43,17 @@ def accept(stored: ServingObject) -> Accepted | Refusal:
         stabilization_seconds=float(down.stabilization_seconds),
         max_step_percent=down.max_step_percent,
         mode=Mode(given.mode),
+        on_loss=OnLoss(LossPolicy(given.on_metrics_loss.policy), given.on_metrics_loss.replicas or 0),
     )
     kind = KindRef(target.api_version, target.kind)
-    workload = WorkloadKey(target.kind, stored.namespace, target.name, kind.group)
-    return Accepted(spec, workload, given.metrics_profile_name, given.priority_class_name, kind)
+    return Accepted(
+        spec=spec,
+        target=WorkloadKey(target.kind, stored.namespace, target.name, kind.group),
+        profile=given.metrics_profile_name,
+        priority_class=given.priority_class_name,
+        kind=kind,
+        schedules=tuple(local_schedule(schedule) for schedule in given.schedules),
+    )
 
 
 def pool_of(stored: PoolObject) -> Pool:

@@ -5,7 +5,17 @@ from baseload.plan.decision import Condition, Limit, Status
 from baseload.plan.limiters import missing_signal
 from baseload.plan.snapshot import ServingState
 
-HELD = frozenset({Reason.MIN_REPLICAS, Reason.STABILIZATION, Reason.STEP_LIMITED, Reason.WARMING_UP})
+HELD = frozenset(
+    {
+        Reason.MIN_REPLICAS,
+        Reason.SCHEDULED_MIN,
+        Reason.STABILIZATION,
+        Reason.STARTING_UP,
+        Reason.STEP_LIMITED,
+        Reason.DRAINING,
+        Reason.WARMING_UP,
+    }
+)
 """Limits of everyday life, which come and go with each change and are no state worth a condition."""
 
 

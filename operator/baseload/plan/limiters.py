@@ -5,14 +5,17 @@ not object answers None. The first rule to speak is applied first and all that s
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 
 from baseload.api.reasons import Reason
+from baseload.plan import metrics_loss, rollout
+from baseload.plan.changes import leaving, may_go_now
 from baseload.plan.decision import Limit
 from baseload.plan.memory import ServingMemory
+from baseload.plan.schedule import least_in_force, most_in_force
 from baseload.plan.signals import Missing
-from baseload.plan.snapshot import ServingState, Snapshot, TargetState
+from baseload.plan.snapshot import LossPolicy, ServingState, Snapshot, TargetState
 
 STALE_WORLD_SECONDS = 90.0
 """A view of the cluster older than this (its watches are silent for 70 s at most) is not decided on."""
@@ -20,18 +23,27 @@ STALE_WORLD_SECONDS = 90.0
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the rules look at beside the number."""
+    """What the rules look at beside the number.
+
+    `held` is the number there is, inside all bounds: what a rule answers that lets nothing move.
+    """
 
     snapshot: Snapshot
     state: ServingState
     target: TargetState
     memory: ServingMemory
+    held: int = field(init=False)
 
-    @property
-    def held(self) -> int:
-        """The number there is, inside the bounds: what a rule answers that lets nothing move."""
-        spec = self.state.spec
-        return min(max(self.target.wanted, spec.min_replicas), spec.max_replicas)
+    def __post_init__(self) -> None:
+        """Work out `held` once; most rules ask for it."""
+        object.__setattr__(self, "held", self.inside(self.target.wanted))
+
+    def inside(self, number: int) -> int:
+        """A number moved into all bounds."""
+        for bound in BOUNDS:
+            answer = bound(self, number)
+            number = number if answer is None else answer[0]
+        return number
 
 
 Answer = tuple[int, Reason, str] | None
@@ -50,6 +62,29 @@ def at_most_max(asked: Asked, wanted: int) -> Answer:
     return None if wanted <= most else (most, Reason.MAX_REPLICAS, f"replicas.max is {most}")
 
 
+def at_most_scheduled(asked: Asked, wanted: int) -> Answer:
+    """A schedule that is in force caps the number, never below `spec.replicas.min`."""
+    bound = most_in_force(asked.state.windows, asked.snapshot.now)
+    if bound is None or wanted <= max(bound.replicas, asked.state.spec.min_replicas):
+        return None
+    most = max(bound.replicas, asked.state.spec.min_replicas)
+    return most, Reason.SCHEDULED_MAX, f"schedule {bound.words} allows {bound.replicas}"
+
+
+def at_least_scheduled(asked: Asked, wanted: int) -> Answer:
+    """A schedule raises the number, one start-up time before it begins; never above `spec.replicas.max`."""
+    lead_seconds = asked.state.start_up_seconds + asked.snapshot.tick_seconds
+    bound = least_in_force(asked.state.windows, asked.snapshot.now, lead_seconds)
+    if bound is None or wanted >= min(bound.replicas, asked.state.spec.max_replicas):
+        return None
+    least = min(bound.replicas, asked.state.spec.max_replicas)
+    return least, Reason.SCHEDULED_MIN, f"schedule {bound.words} asks for {bound.replicas}"
+
+
+BOUNDS: tuple[Rule, ...] = (at_least_min, at_most_max, at_most_scheduled, at_least_scheduled)
+"""The bounds that a user sets. A number outside them moves into them at once, whatever other rules say."""
+
+
 def metrics_are_there(asked: Asked, wanted: int) -> Answer:
     """Missing signals hold: never down on a gap; up only if a live signal says so."""
     gap = missing_signal(asked.state)
@@ -57,6 +92,19 @@ def metrics_are_there(asked: Asked, wanted: int) -> Answer:
         return None
     name, missing = gap
     return asked.held, Reason.METRICS_MISSING, f"{name} is missing ({missing.reason}): {missing.message}"
+
+
+def loss_policy(asked: Asked, wanted: int) -> Answer:
+    """When nothing could be measured for three minutes, `onMetricsLoss` may raise the number; it never lowers it."""
+    loss, policy = asked.memory.loss, asked.state.spec.on_loss
+    if loss is None:
+        return None
+    now = asked.snapshot.now
+    least = asked.inside(metrics_loss.least_while_lost(loss, policy, asked.state.start_up_seconds, now))
+    if wanted >= least:
+        return None
+    reason = Reason.LOSS_FALLBACK if policy.policy is LossPolicy.FALLBACK else Reason.LOSS_SCALE_UP
+    return least, reason, f"nothing could be measured for {metrics_loss.LOSS_SECONDS:.0f} s or more"
 
 
 def world_is_fresh(asked: Asked, wanted: int) -> Answer:
@@ -68,12 +116,23 @@ def world_is_fresh(asked: Asked, wanted: int) -> Answer:
 
 
 def operator_is_warm(asked: Asked, wanted: int) -> Answer:
-    """After a start or a change of leader nothing goes down for one full scale-down window."""
+    """After a start, a change of leader, or a pause in scaling a target, nothing goes down for a scale-down window."""
     window = asked.state.spec.stabilization_seconds
-    watched = asked.snapshot.now - asked.snapshot.warm_since
+    since = asked.memory.watched.since if asked.memory.watched else asked.snapshot.now
+    watched = asked.snapshot.now - max(asked.snapshot.warm_since, since)
     if wanted >= asked.held or watched >= window:
         return None
     return asked.held, Reason.WARMING_UP, f"a full scale-down window of {window:.0f} s was not watched yet"
+
+
+def no_rollout_in_progress(asked: Asked, wanted: int) -> Answer:
+    """While a rollout makes progress nothing goes down: what two revisions show together says little of either."""
+    start_up_seconds, now = asked.state.start_up_seconds, asked.snapshot.now
+    if wanted >= asked.held:
+        return None
+    if not rollout.makes_progress(asked.memory.rollout, asked.target, start_up_seconds, now):
+        return None
+    return asked.held, Reason.ROLLOUT_IN_PROGRESS, f"a rollout of {asked.target.kind} '{asked.target.name}' is going on"
 
 
 def nothing_higher_was_wanted_lately(asked: Asked, wanted: int) -> Answer:
@@ -88,12 +147,31 @@ def nothing_higher_was_wanted_lately(asked: Asked, wanted: int) -> Answer:
     return allowed, Reason.STABILIZATION, f"{highest} were wanted within the last {window:.0f} s"
 
 
+def what_starts_may_start(asked: Asked, wanted: int) -> Answer:
+    """What demand ordered is not cancelled before it is ready, or late by half a start-up time."""
+    ordered = max((order.replicas for order in asked.memory.orders), default=0)
+    allowed = min(ordered, asked.held)
+    if wanted >= allowed:
+        return None
+    coming = allowed - asked.target.ready
+    return allowed, Reason.STARTING_UP, f"{coming} replicas that demand asked for are still starting"
+
+
 def one_step_down(asked: Asked, wanted: int) -> Answer:
     """A step down takes at most `maxStepPercent` of the replicas, rounded up, at least one."""
     percent = asked.state.spec.max_step_percent
     step = max(ceil(asked.held * percent / 100), 1)
     allowed = asked.held - step
     return None if wanted >= allowed else (allowed, Reason.STEP_LIMITED, f"a step down is at most {step}")
+
+
+def last_step_has_drained(asked: Asked, wanted: int) -> Answer:
+    """Replicas that leave at one time, those still draining included, are at most `maxStepPercent` of all that run."""
+    gone = leaving(asked.state, asked.memory.fall)
+    allowed = asked.held - may_go_now(asked.held, gone, asked.state.spec.max_step_percent)
+    if gone == 0 or wanted >= allowed:
+        return None
+    return allowed, Reason.DRAINING, f"{gone} replicas are still finishing their requests"
 
 
 def not_paused(asked: Asked, wanted: int) -> Answer:
@@ -107,13 +185,16 @@ def not_paused(asked: Asked, wanted: int) -> Answer:
 
 
 CHAIN: tuple[Rule, ...] = (
-    at_least_min,
-    at_most_max,
+    *BOUNDS,
     metrics_are_there,
+    loss_policy,
     world_is_fresh,
     operator_is_warm,
+    no_rollout_in_progress,
     nothing_higher_was_wanted_lately,
+    what_starts_may_start,
     one_step_down,
+    last_step_has_drained,
     not_paused,
 )
 

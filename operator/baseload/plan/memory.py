@@ -50,11 +50,52 @@ class RateSample:
 
 
 @dataclass(frozen=True, slots=True)
+class Watched:
+    """Since when a target, by its uid, has been decided on without a break."""
+
+    uid: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """More replicas ordered at a time because demand asked for them: up to which number."""
+
+    time: float
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """The last step down: when, and how many replicas were told to go, those of steps not seen before it too."""
+
+    time: float
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A loss of metrics that lasts: since when nothing could be measured, and how many replicas were wanted then."""
+
+    since: float
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutProgress:
+    """How many replicas a rollout has brought to the new revision, and since when it is that many."""
+
+    updated: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class ServingMemory:
     """Everything remembered of one serving.
 
     `ready` and `ready_since` tell since when the same number of replicas has been ready; `breach_since` is the
-    sample time of the first reading that called for more replicas than are wanted.
+    sample time of the first reading that called for more replicas than are wanted. `orders` are those that have
+    neither come nor are late.
     """
 
     model: ReplicaModel = field(default_factory=ReplicaModel)
@@ -63,6 +104,11 @@ class ServingMemory:
     ready: int | None = None
     ready_since: float = 0.0
     breach_since: float | None = None
+    watched: Watched | None = None
+    orders: tuple[Order, ...] = ()
+    fall: Fall | None = None
+    loss: Loss | None = None
+    rollout: RolloutProgress | None = None
 
 
 def without_times(memory: ServingMemory, now: float) -> ServingMemory:

@@ -3,14 +3,16 @@
 from dataclasses import replace
 
 from baseload.api.reasons import Reason
+from baseload.plan import metrics_loss, rollout
 from baseload.plan.capacity import Capacity, capacity_of
+from baseload.plan.changes import note_change, standing
 from baseload.plan.conditions import conditions_of, refused_conditions
 from baseload.plan.decision import Considered, Decision, Limit, Observed
 from baseload.plan.demand import look_back_seconds, remember
 from baseload.plan.guard import correct, guard
 from baseload.plan.limiters import Asked, limit
-from baseload.plan.memory import ServingMemory, Wish
-from baseload.plan.replica_model import learn
+from baseload.plan.memory import ServingMemory, Watched, Wish
+from baseload.plan.replica_model import learn, learn_nothing
 from baseload.plan.signals import Missing, Signal, Value
 from baseload.plan.sizing import Size, SizingInput, size
 from baseload.plan.snapshot import LatencyTarget, Mode, ServingState, Snapshot, TargetState
@@ -27,12 +29,16 @@ def decide(snapshot: Snapshot, state: ServingState) -> Decision:
         return _refused(snapshot, state)
     target = state.target
     given = _sizing_input(snapshot, state, target)
-    memory = correct(given, snapshot.now)
+    memory = given.memory if _is_mixed(given, snapshot.now) else correct(given, snapshot.now)
     if memory is not given.memory:
         given = replace(given, memory=memory, capacity=capacity_of(memory.model, state.spec))
     wanted = guard(given, size(given), snapshot.now)
     memory = _remember(memory, state, wanted, target, snapshot.now)
     final, limits = limit(Asked(snapshot, state, target, memory), wanted.replicas)
+    write = state.spec.mode is Mode.ENFORCE and final != target.wanted
+    if write:
+        memory = note_change(memory, state, target, raw=wanted.replicas, final=final, now=snapshot.now)
+    reason, message = _why(wanted, limits, final, target)
     if state.spec.mode is Mode.RECOMMEND and final != target.wanted:
         limits = (*limits, Limit(Reason.RECOMMEND_ONLY, "spec.mode is Recommend", final, target.wanted))
     return Decision(
@@ -42,9 +48,9 @@ def decide(snapshot: Snapshot, state: ServingState) -> Decision:
         current=target.wanted,
         raw=wanted.replicas,
         final=final,
-        write=state.spec.mode is Mode.ENFORCE and final != target.wanted,
-        reason=_reason(wanted, limits, final, target),
-        message=wanted.message,
+        write=write,
+        reason=reason,
+        message=message,
         observed=_observed(state),
         limited_by=limits,
         considered=_considered(state),
@@ -57,17 +63,36 @@ def decide(snapshot: Snapshot, state: ServingState) -> Decision:
 
 
 def _sizing_input(snapshot: Snapshot, state: ServingState, target: TargetState) -> SizingInput:
+    now, window = snapshot.now, snapshot.learning_window_seconds
     lead = state.start_up_seconds + snapshot.tick_seconds + snapshot.signal_lag_seconds
     memory = state.memory
+    if memory.watched is not None and memory.watched.uid != target.uid:
+        # Another workload of the same name: what was remembered of the old one says nothing of it.
+        memory = ServingMemory(model=memory.model)
     # A fresh memory has seen no change, so what is ready counts as having been ready for long.
-    since = memory.ready_since if memory.ready in (None, target.ready) else snapshot.now
-    window = snapshot.learning_window_seconds
-    settled = snapshot.now - since >= 2 * window
-    model = learn(memory.model, state.signals, snapshot.now, window, settled=settled)
-    rates = remember(memory.rates, state.signals.offered_rps, look_back_seconds(lead))
-    memory = replace(memory, model=model, rates=rates, ready=target.ready, ready_since=since)
+    since = memory.ready_since if memory.ready in (None, target.ready) else now
+    progress = rollout.follow(memory.rollout, target, now)
+    if rollout.makes_progress(progress, target, state.start_up_seconds, now):
+        model = learn_nothing(memory.model, now)
+    else:
+        model = learn(memory.model, state.signals, now, window, settled=now - since >= 2 * window)
+    memory = replace(
+        memory,
+        model=model,
+        rates=remember(memory.rates, state.signals.offered_rps, look_back_seconds(lead)),
+        ready=target.ready,
+        ready_since=since,
+        watched=memory.watched or Watched(target.uid, now),
+        orders=standing(memory.orders, target, state.start_up_seconds, now),
+        loss=metrics_loss.follow(memory.loss, state, target, now),
+        rollout=progress,
+    )
     capacity: Capacity | None = capacity_of(model, state.spec)
     return SizingInput(state=state, target=target, memory=memory, capacity=capacity, lead_seconds=lead)
+
+
+def _is_mixed(given: SizingInput, now: float) -> bool:
+    return rollout.makes_progress(given.memory.rollout, given.target, given.state.start_up_seconds, now)
 
 
 def _remember(
@@ -89,14 +114,15 @@ def _sample_time(state: ServingState, now: float) -> float:
     return max(times, default=now)
 
 
-def _reason(wanted: Size, limits: tuple[Limit, ...], final: int, target: TargetState) -> Reason:
-    """The sizing's reason, unless a limiter had the last word over whether the number moves."""
-    moves = final != target.wanted
-    if limits and not moves and wanted.replicas != target.wanted:
-        return limits[-1].reason
-    if limits and moves and wanted.replicas == target.wanted:
-        return limits[-1].reason
-    return wanted.reason
+def _why(wanted: Size, limits: tuple[Limit, ...], final: int, target: TargetState) -> tuple[Reason, str]:
+    """The sizing's reason, unless a limiter had the last word over whether and where the number moves."""
+    if not limits or _direction(final, target) == _direction(wanted.replicas, target):
+        return wanted.reason, wanted.message
+    return limits[-1].reason, f"{limits[-1].message}; {wanted.message}"
+
+
+def _direction(replicas: int, target: TargetState) -> int:
+    return (replicas > target.wanted) - (replicas < target.wanted)
 
 
 def _observed(state: ServingState) -> tuple[Observed, ...]:
@@ -155,5 +181,6 @@ def _refused(snapshot: Snapshot, state: ServingState) -> Decision:
         limited_by=(),
         considered=(),
         conditions=refused_conditions(reason, message),
-        memory=state.memory,
+        # What happens meanwhile is not seen, so the watch of the target starts anew afterwards.
+        memory=replace(state.memory, watched=None),
     )

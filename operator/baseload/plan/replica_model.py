@@ -137,6 +137,11 @@ def learn(
     return replace(learned, updated_time=now, **changes)  # type: ignore[arg-type]
 
 
+def learn_nothing(model: ReplicaModel, now: float) -> ReplicaModel:
+    """Let time pass without a lesson: what the replicas show now is no property of one kind of replica."""
+    return replace(model, queued_since=None, updated_time=now)
+
+
 def _fold(model: ReplicaModel, usable: list[ReplicaSignals], weight: float, keep: float) -> ReplicaModel:
     """Fade the sums and add the samples, in one go because each copy of a model costs as much as ten samples.
 

@@ -9,6 +9,7 @@ from math import inf
 
 from baseload.api.reasons import Reason
 from baseload.plan.memory import ServingMemory
+from baseload.plan.schedule import ScheduleWindow
 from baseload.plan.signals import ServingSignals
 
 
@@ -38,6 +39,22 @@ class LatencyTarget:
     attainment: float
 
 
+class LossPolicy(StrEnum):
+    """What to do when nothing can be measured for long."""
+
+    HOLD = "Hold"
+    SCALE_UP = "ScaleUp"
+    FALLBACK = "Fallback"
+
+
+@dataclass(frozen=True, slots=True)
+class OnLoss:
+    """The policy for lost metrics; `replicas` is what Fallback goes up to."""
+
+    policy: LossPolicy = LossPolicy.HOLD
+    replicas: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class ServingSpec:
     """What the user asked for, in plan's units."""
@@ -49,6 +66,7 @@ class ServingSpec:
     stabilization_seconds: float = 300.0
     max_step_percent: int = 50
     mode: Mode = Mode.ENFORCE
+    on_loss: OnLoss = OnLoss()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +91,8 @@ class Priority:
 class TargetState:
     """The workload a ModelServing scales, as last seen.
 
-    `wanted` is its spec.replicas, `ready` its ready replicas, `rolling_out` whether a rollout is in progress.
+    `wanted` is its spec.replicas, `ready` its ready replicas, `rolling_out` whether pods of two revisions are there,
+    `updated` how many of them are of the new one, `rollout_failed` whether its controller has given the rollout up.
     """
 
     kind: str
@@ -82,6 +101,8 @@ class TargetState:
     wanted: int
     ready: int
     rolling_out: bool = False
+    updated: int = 0
+    rollout_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +134,9 @@ class ServingState:
     """One serving at the instant of the snapshot: the spec, the target, its signals and what was learned.
 
     `target_seen_time` is when the target's kind was last known to be current, Unix seconds.
-    `unplaced_replicas` counts its pods that no node has taken yet; `start_up_seconds` is pod bound to Ready.
+    `unplaced_replicas` counts its pods that no node has taken yet, those beyond what is wanted left out;
+    `draining_replicas` those that still finish their requests before they go, seen by the listing of pods that began
+    at `pods_time`. `start_up_seconds` is pod bound to Ready. `windows` are its schedules around now.
     """
 
     key: ServingKey
@@ -129,6 +152,9 @@ class ServingState:
     start_up_seconds: float = 120.0
     unplaced_replicas: int = 0
     target_seen_time: float = inf
+    draining_replicas: int = 0
+    pods_time: float = inf
+    windows: tuple[ScheduleWindow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
