@@ -10,7 +10,9 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+from audit_proof import PROOF, AuditProof, is_whole_suite
 
 from baseload.lab.cluster import LAB_VARIABLE, Lab
 from baseload.lab.kubectl import Kubectl
@@ -18,8 +20,23 @@ from baseload.lab.kubectl import Kubectl
 CLUSTERS = ("lab", "kind", "current")
 
 
+# A longer hunt for what the suite has no time for: HYPOTHESIS_PROFILE=long pytest tests/faults tests/properties
+hypothesis.settings.register_profile("long", max_examples=2000, stateful_step_count=80, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Remember where this run's part of the audit log begins."""
+    name = os.environ.get(LAB_VARIABLE)
+    log = None if name is None else Lab(name).audit_log
+    start = log.stat().st_size if log is not None and log.exists() else 0
+    config.stash[PROOF] = AuditProof(start, is_whole_suite(config))
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test that uses a cluster, so that `-m "not lab"` runs everywhere."""
+    """Mark each test that uses a cluster, so that `-m "not lab"` runs everywhere; put those marked `last` last."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
     for item in items:
         if {"lab", "cluster"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.lab)

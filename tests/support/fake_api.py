@@ -75,6 +75,7 @@ class FakeApi:
         self.revision = 100
         self.compacted = 0
         self.outage = False
+        self.has_watch_list = True
         self._clock = clock
         self._history: dict[str, list[Change]] = defaultdict(list)
         self._wake: dict[str, set[asyncio.Event]] = defaultdict(set)
@@ -139,20 +140,16 @@ class FakeApi:
 
     def _handled(self, request: Request) -> Answer:
         stored = self.objects.get(request.collection, {})
-        if request.method == "GET" and not request.key[1]:
+        if request.method == "GET" and not request.key[1] and not request.collection.endswith("/"):
             items = list(stored.values())
             return Answer(200, {"items": items, "metadata": {"resourceVersion": str(self.revision)}})
         if request.method == "POST":
             return self._create(request, stored)
         old = stored.get(request.key)
         if old is None:
+            # Also what is answered for the list of a group that is not served.
             return _failure(404, f"{request.what} not found")
-        if request.method == "GET":
-            return Answer(200, old)
-        if request.method == "DELETE":
-            self.delete(request.collection, request.key)
-            return Answer(200, {})
-        return self._update(request, old)
+        return Answer(200, old) if request.method == "GET" else self._update(request, old)
 
     def _create(self, request: Request, stored: dict[Key, Raw]) -> Answer:
         key = (request.key[0], request.body["metadata"]["name"])

@@ -25,9 +25,13 @@ or an error."""
 
 @dataclass
 class Mishaps:
-    """What happens to which write, counted from 1 over all the operator sends, leases aside; `always` to each."""
+    """What happens to which write, counted from 1 over all the operator sends, leases aside.
+
+    `first` happens to the first write that is called so, `always` to each.
+    """
 
     at: dict[int, str] = field(default_factory=dict)
+    first: dict[str, str] = field(default_factory=dict)
     always: str | None = None
     sent: list[Request] = field(default_factory=list)
     crashed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -36,7 +40,7 @@ class Mishaps:
     def next(self, request: Request) -> str | None:
         """What happens to the write that is sent now."""
         self.sent.append(request)
-        return self.at.get(len(self.sent), self.always)
+        return self.first.pop(request.what, None) or self.at.get(len(self.sent), self.always)
 
 
 @dataclass
@@ -156,6 +160,10 @@ class FakeConnection(KubeConnection):
                 self.check_alive()
                 if self.api.outage:
                     raise aiohttp.ClientConnectionError("connection refused")
+                code = 200 if self.api.has_watch_list or "sendInitialEvents" not in given else 422
+                self.api.served.append((parse(self.actor, "WATCH", path, None), code))
+                if code == 422:
+                    raise api_error(422, f"GET {path}: sendInitialEvents is forbidden")
                 yield _Response(200, self._lines(path, given, accept), b"")
                 return
             answer = await self.send("GET", path, None, 15.0)

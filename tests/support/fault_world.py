@@ -18,6 +18,7 @@ from fake_api import FakeApi, Raw, merge_patch
 from fake_connection import Delivery, FakeConnection, Mishaps
 from fake_prometheus import FakePrometheus, Load
 from fault_objects import ITL_TARGET_MILLISECONDS, NAMESPACE, START_UP_SECONDS
+from rights import Asked
 from virtual_time import Clock
 
 from baseload.control import handlers
@@ -174,7 +175,7 @@ class World:
     def start(self) -> Life:
         """Start an operator process; without `lease` it leads alone."""
         name = f"operator-{len(self.lives) + 1}"
-        connection = FakeConnection(self.api, name, self.mishaps, self.delivery)
+        connection = self.connect(name)
         settings = Settings("http://metrics", tick_seconds=TICK_SECONDS, scrape_seconds=5.0, lease_times=self.lease)
         reader = SignalReader(self.metrics, profiles(), scrape_seconds=settings.scrape_seconds)
         operator = Operator(settings, connection, reader, frozenset(profiles()))
@@ -188,6 +189,27 @@ class World:
             asyncio.create_task(self._feed(life, POOLS, handlers.take_pool)),
         ]
         return life
+
+    def connect(self, name: str) -> FakeConnection:
+        """A connection of a process of that name."""
+        return FakeConnection(self.api, name, self.mishaps, self.delivery)
+
+    def asked(self) -> set[Asked]:
+        """What all processes asked of the API server so far, as its authorizer sees it."""
+        verbs = {"PATCH": "patch", "POST": "create", "PUT": "update", "DELETE": "delete", "WATCH": "watch"}
+        found = set()
+        for request, _ in self.api.served:
+            group, plural = (
+                (request.collection.split("/")[2::2])
+                if request.collection.startswith("/apis/")
+                else ("", request.collection.rsplit("/", 1)[-1])
+            )
+            if not plural:
+                continue
+            verb = verbs.get(request.method) or ("get" if request.key[1] else "list")
+            resource = f"{plural}/{request.subresource}" if request.subresource else plural
+            found.add(Asked(verb, group, resource, request.key[1]))
+        return found
 
     async def kill(self, life: Life | None = None) -> None:
         """End a process as SIGKILL does: nothing it still does has an effect."""
