@@ -37,7 +37,7 @@ class Carry:
         workload = look.workload
         numbers = (decision.current, decision.raw, decision.final, workload.ready if workload else 0)
         if look.record.shown != numbers:
-            self._metrics.show(decision.key, numbers)
+            self._metrics.replicas.show(decision.key, numbers)
             look.record.shown = numbers
         if look.record.overwritten:
             self._say_overwritten(look)

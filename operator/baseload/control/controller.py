@@ -176,7 +176,7 @@ class Controller:
             self._hands.publisher.forget(key)
             self._hands.actuator.forget(key)
             self._postponed.discard(key)
-            self._metrics.forget(key)
+            self._metrics.replicas.forget(key)
         self._metrics.tick.observe(time.perf_counter() - began)
         self._metrics.servings.set(len(self._cluster.catalog.entries))
         self._metrics.ghosts.set(self._cluster.ghosts)

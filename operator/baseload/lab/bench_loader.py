@@ -53,9 +53,11 @@ async def _create_all(client: KubeClient, objects: Iterable[Create]) -> int:
         for item in shared:
             next(counted)
             await _create(client, item)
+            path = f"{item.path}/{item.body['metadata']['name']}"
             if item.status is not None:
-                path = f"{item.path}/{item.body['metadata']['name']}/status"
-                await client.call("PATCH", path, body={"status": item.status}, content_type=_MERGE_PATCH)
+                await client.call("PATCH", f"{path}/status", body={"status": item.status}, content_type=_MERGE_PATCH)
+            if item.patch is not None:
+                await client.call("PATCH", path, body=item.patch, content_type=_MERGE_PATCH)
 
     await asyncio.gather(*(work() for _ in range(_CONCURRENCY)))
     return next(counted)

@@ -7,18 +7,36 @@ real: their size, their labels, their number. Each is computed when it is asked 
 import argparse
 import asyncio
 import json
+import re
 import time
-from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-import yaml
 from aiohttp import web
 
 from baseload.lab.bench_world import REPLICAS, name_of, namespace_of, pod_names
 
-# The lab runs the operator as a process and imports nothing of it, so the file is read as what it is: a file.
-_PROFILE: Final = Path(__file__).parents[1] / "observe" / "profiles" / "vllm.yaml"
+# What a query asks for, by what only it contains; the first that fits.
+_SIGNS: Final = (
+    (r"^label_replace", "faults"),
+    (r"^count by \(namespace, pod\)", "unlabelled"),
+    (r"^count by \(le\).*time_to_first_token", "time_to_first_token_boundaries"),
+    (r"^count by \(le\)", "inter_token_boundaries"),
+    (r"^sum by \([a-z_, ]*\ble\).*time_to_first_token", "time_to_first_token_buckets"),
+    (r"^sum by \([a-z_, ]*\ble\)", "inter_token_buckets"),
+    (r"^max by \([a-z_, ]*\bpod\)", "replica_cache_usage"),
+    (r"^sum by \([a-z_, ]*\bpod\).*time_to_first_token", "replica_time_to_first_token_seconds"),
+    (r"^sum by \([a-z_, ]*\bpod\).*avg_over_time", "replica_running"),
+    (r"^sum by \([a-z_, ]*\bpod\)", "replica_inter_token_seconds"),
+    (r"timestamp\(", "freshness"),
+    (r"count_over_time", "samples"),
+    (r"present_over_time", "in_flight_growth"),
+    (r"generation_tokens.*request_success", "output_tokens_per_request"),
+    (r"generation_tokens", "output_tokens"),
+    (r"request_success", "completions"),
+    (r"num_requests_waiting", "waiting"),
+    (r"num_requests_running", "running"),
+)
 
 _BOUNDARIES: Final = ("0.25", "0.5", "0.75", "1", "2.5", "+Inf")
 _NEIGHBOURS: Final = {
@@ -28,7 +46,7 @@ _NEIGHBOURS: Final = {
 _RUNNING: Final = 12.0
 _OUTPUT_TOKENS: Final = 200.0
 _ALPHA_SECONDS, _SLOPE_SECONDS = 0.022, 0.0005
-_HIGH: Final = 1.6
+_HIGH: Final = 1.5
 """Factor of the demand of a serving that wants more replicas."""
 
 
@@ -52,7 +70,7 @@ class Fleet:
 
     def rows(self, name: str, now: float) -> list[str]:
         """The rows of one query as JSON texts."""
-        if name == "unlabelled":
+        if name in ("unlabelled", "faults", ""):
             return []
         if name.endswith("_boundaries"):
             edges = _BOUNDARIES if name.startswith("time") else ("0.01", "0.025", "0.05", "0.1", "+Inf")
@@ -87,6 +105,7 @@ def _of_workload(name: str, running: float, replicas: int, now: float) -> float:
     rps = replicas * running / seconds
     return {
         "freshness": now - 2.0,
+        "samples": 4.0,
         "running": replicas * running,
         "waiting": 0.0,
         "completions": rps,
@@ -105,8 +124,6 @@ class Server:
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
-        templates = yaml.safe_load(_PROFILE.read_text(encoding="utf-8"))
-        self._starts = {name: " ".join(text.split()).split("${")[0] for name, text in templates.items()}
 
     def application(self) -> web.Application:
         """The routes."""
@@ -118,8 +135,7 @@ class Server:
     async def _query(self, request: web.Request) -> web.Response:
         given = {**request.query, **(await request.post())}
         query = " ".join(str(given["query"]).split())
-        matching = [name for name, start in self._starts.items() if query.startswith(start)]
-        name = max(matching, key=lambda name: len(self._starts[name]), default="unlabelled")
+        name = next((name for sign, name in _SIGNS if re.search(sign, query)), "")
         if name == "freshness":
             # The first question of each tick.
             self._fleet.flip()

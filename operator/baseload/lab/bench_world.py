@@ -21,11 +21,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """An object to post to the collection at `path`, and its status, which the API server takes only afterwards."""
+    """An object to post to the collection at `path`; its status, and a merge patch, which are sent afterwards."""
 
     path: str
     body: Json
     status: Json | None = None
+    patch: Json | None = None
 
 
 def namespace_of(number: int) -> str:
@@ -53,7 +54,8 @@ def frame(servings: int) -> Iterator[Create]:
     for pool in range(POOLS):
         yield Create(f"{_GROUP}/capacitypools", _pool(pool))
     for number in range(node_count(servings)):
-        yield Create("/api/v1/nodes", _node(number))
+        # The API server taints a new node until somebody calls it ready.
+        yield Create("/api/v1/nodes", _node(number), patch={"spec": {"taints": None}})
 
 
 def node_count(servings: int) -> int:
