@@ -34,9 +34,10 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class FreeNode:
-    """A usable node of a pool with its free and its total accelerators."""
+    """A usable node of a pool with its labels, and its free and its total accelerators."""
 
     node: Node
+    labels: Mapping[str, str]
     free: int
     total: int
 
@@ -47,8 +48,8 @@ class AcceleratorBook:
     def __init__(self, pools: Iterable[Pool], nodes: Iterable[Node], census: PodCensus, now: float) -> None:
         known = now - census.time <= OLDEST_CENSUS_SECONDS
         self._census = census if known else None
-        usable = [node for node in nodes if node.usable]
-        self._pools = [(pool, self._nodes_of(pool, usable, census.held)) for pool in pools]
+        usable = [(node, dict(node.labels)) for node in nodes if node.usable]
+        self._pools = [(pool, _nodes_of(pool, usable, census.held)) for pool in pools]
         self._answers: dict[PodShape, tuple[PoolState, ...]] = {}
 
     def pools_for(self, shape: PodShape) -> tuple[PoolState, ...]:
@@ -66,20 +67,9 @@ class AcceleratorBook:
             for pool, nodes in self._pools
         }
 
-    def _nodes_of(self, pool: Pool, nodes: list[Node], held: Mapping[str, Mapping[str, int]]) -> tuple[FreeNode, ...]:
-        rows = []
-        for node in nodes:
-            labels = dict(node.labels)
-            if any(labels.get(key) != value for key, value in pool.node_selector):
-                continue
-            total = dict(node.allocatable).get(pool.resource, 0)
-            taken = held.get(node.name, {}).get(pool.resource, 0)
-            rows.append(FreeNode(node, max(total - taken, 0), total))
-        return tuple(rows)
-
     def _state(self, pool: Pool, nodes: tuple[FreeNode, ...], shape: PodShape) -> PoolState | None:
         each = shape.request(pool.resource)
-        fitting = [n for n in nodes if each and shape.accepts(dict(n.node.labels), n.node.taints)]
+        fitting = [n for n in nodes if each and shape.accepts(n.labels, n.node.taints)]
         if not each or (nodes and not fitting):
             return None
         free = None if self._census is None else sum(n.free // each for n in fitting)
@@ -91,3 +81,17 @@ class AcceleratorBook:
             free_replicas=free,
             cost_per_replica_hour=pool.replica_cost_per_hour(each),
         )
+
+
+def _nodes_of(
+    pool: Pool, nodes: Iterable[tuple[Node, Mapping[str, str]]], held: Mapping[str, Mapping[str, int]]
+) -> tuple[FreeNode, ...]:
+    """The nodes that carry the pool's labels."""
+    rows = []
+    for node, labels in nodes:
+        if any(labels.get(key) != value for key, value in pool.node_selector):
+            continue
+        total = dict(node.allocatable).get(pool.resource, 0)
+        taken = held.get(node.name, {}).get(pool.resource, 0)
+        rows.append(FreeNode(node, labels, max(total - taken, 0), total))
+    return tuple(rows)

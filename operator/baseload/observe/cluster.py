@@ -4,13 +4,13 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from baseload.errors import ApiError
 from baseload.observe import objects
-from baseload.observe.accelerators import AcceleratorBook
+from baseload.observe.accelerators import OLDEST_CENSUS_SECONDS, AcceleratorBook
 from baseload.observe.catalog import Catalog
 from baseload.observe.connection import KubeConnection
 from baseload.observe.objects import Autoscaler, Node, Workload, WorkloadKey
@@ -57,6 +57,7 @@ class Cluster:
         self._clock = clock
         self._hurry_until = 0.0
         self._was_complete = False
+        self._book: tuple[tuple[object, ...], AcceleratorBook] | None = None
         self._targets = Targets(connection, self._workload_changed, clock=clock)
         nodes_path, scalers_path = "/api/v1/nodes", "/apis/autoscaling/v2/horizontalpodautoscalers"
         self._nodes: Watch[Node] = Watch(connection, nodes_path, objects.node, _ignore, clock=clock)
@@ -128,9 +129,13 @@ class Cluster:
         return sorted(self._scaled_by.get(key, ()))
 
     def accelerators(self) -> AcceleratorBook:
-        """The accelerators of all pools now."""
-        nodes: Iterable[Node] = self._nodes.objects.values()
-        return AcceleratorBook(self.catalog.usable_pools(), nodes, self.census, self._clock())
+        """The accelerators of all pools now; made anew only when something under it changed, for it takes long."""
+        now, pools = self._clock(), self.catalog.usable_pools()
+        fresh = now - self.census.time <= OLDEST_CENSUS_SECONDS
+        origin = (self._nodes.changes, self.census.time, fresh, *pools)
+        if self._book is None or self._book[0] != origin:
+            self._book = origin, AcceleratorBook(pools, self._nodes.objects.values(), self.census, now)
+        return self._book[1]
 
     def hurry(self, seconds: float) -> None:
         """List the pods often for a while: replicas are on their way."""

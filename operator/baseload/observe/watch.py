@@ -57,6 +57,8 @@ class Watch(Generic[Lean]):
         self.objects: dict[Key, Lean] = {}
         self.synced = asyncio.Event()
         self.relists = 0
+        self.changes = 0
+        """How often `changed` was called."""
         self.last_contact = 0.0
         self._connection = connection
         self._lean = lean
@@ -169,11 +171,13 @@ class Watch(Generic[Lean]):
             return
         self.objects[key] = new
         if old != new:
+            self.changes += 1
             self._changed(key, old, new)
 
     def _remove(self, key: Key) -> None:
         old = self.objects.pop(key, None)
         if old is not None:
+            self.changes += 1
             self._changed(key, old, None)
 
     def _note(self, error: ApiError) -> None:
