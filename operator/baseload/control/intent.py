@@ -42,6 +42,8 @@ def observe(intent: Intent | None, workload: Workload, token: Token, now: float)
     """What remains of an intent after a look at the target; `contested` when others keep writing."""
     if intent is None or intent.uid not in ("", workload.uid):
         return adopt(workload, token)
+    if intent.uid == workload.uid and _as_meant(intent, workload, token):
+        return intent
     intent = replace(intent, uid=workload.uid)
     if awaits_echo(intent, workload):
         return intent
@@ -50,6 +52,12 @@ def observe(intent: Intent | None, workload: Workload, token: Token, now: float)
     if intent.contested:
         return intent if intent.token == token else adopt(workload, token)
     return _differing(intent, token, now)
+
+
+def _as_meant(intent: Intent, workload: Workload, token: Token) -> bool:
+    """Whether a look tells nothing new, as nearly every look does."""
+    settled = intent.confirmed and not intent.based_on and not intent.contested
+    return settled and workload.wanted == intent.replicas and intent.token == token
 
 
 def _differing(intent: Intent, token: Token, now: float) -> Intent:
