@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from baseload.act.model_state import model_to_status
+from baseload.act.status_size import within_limit
 from baseload.api.reasons import Reason
 from baseload.plan.decision import Condition, Decision, Status
 from baseload.plan.snapshot import Mode, ServingSpec
 
 HISTORY_ROWS = 5
-MESSAGE_LIMIT = 512
 HOME = "home"
 
 Essence = tuple[object, ...]
@@ -84,7 +84,7 @@ def essence_of(status: Raw) -> Essence:
 def build_status(given: StatusInput, previous: Raw) -> dict[str, Any]:
     """The whole status; a None removes a field that a merge patch would otherwise leave behind."""
     decision = given.decision
-    return {
+    status = {
         "observedGeneration": decision.generation,
         "conditions": _with_times(_conditions(given), previous, decision.time, decision.generation),
         "lastDecision": _last_decision(decision),
@@ -94,6 +94,7 @@ def build_status(given: StatusInput, previous: Raw) -> dict[str, Any]:
         "recommendation": ({"replicas": decision.final, "time": rfc3339(decision.time)} if given.recommends else None),
         "display": _display(given),
     }
+    return within_limit(status)
 
 
 def rfc3339(seconds: float) -> str:
@@ -121,7 +122,7 @@ def _with_times(conditions: Sequence[Condition], previous: Raw, now: float, gene
                 "type": condition.type,
                 "status": str(condition.status),
                 "reason": str(condition.reason),
-                "message": condition.message[:MESSAGE_LIMIT],
+                "message": condition.message,
                 "lastTransitionTime": old["lastTransitionTime"] if old and same else rfc3339(now),
                 "observedGeneration": generation,
             }
@@ -133,7 +134,7 @@ def _last_decision(decision: Decision) -> dict[str, Any]:
     return {
         "time": rfc3339(decision.time),
         "reason": str(decision.reason),
-        "message": decision.message[:MESSAGE_LIMIT],
+        "message": decision.message,
         "replicas": {"current": decision.current, "raw": decision.raw, "final": decision.final},
         "observed": [
             _without_none(
@@ -149,14 +150,14 @@ def _last_decision(decision: Decision) -> dict[str, Any]:
         "limitedBy": [
             {
                 "reason": str(entry.reason),
-                "message": entry.message[:MESSAGE_LIMIT],
+                "message": entry.message,
                 "before": entry.before,
                 "after": entry.after,
             }
             for entry in decision.limited_by
         ],
         "considered": [
-            {"pool": c.pool, "outcome": "Chosen" if c.chosen else "NotChosen", "message": c.message[:MESSAGE_LIMIT]}
+            {"pool": c.pool, "outcome": "Chosen" if c.chosen else "NotChosen", "message": c.message}
             for c in decision.considered
         ],
         "breachTime": None if decision.breach_since is None else rfc3339(decision.breach_since),

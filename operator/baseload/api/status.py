@@ -33,6 +33,9 @@ class ConditionStatus(StrEnum):
 class ObjectCondition(ApiModel):
     """One aspect of the state of the object."""
 
+    # One writer writes each as a whole; the server would note every field of each condition otherwise.
+    model_config = ConfigDict(json_schema_extra=ATOMIC_MAP)
+
     type: Annotated[str, Field(max_length=64, pattern="^[A-Z][A-Za-z]*$")]
     """Name of the condition."""
     status: ConditionStatus

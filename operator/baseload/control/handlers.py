@@ -15,6 +15,7 @@ from baseload.api.models import GROUP, VERSION
 from baseload.control.health import Health
 from baseload.observe.catalog import Catalog
 from baseload.observe.objects import pool_object, serving_object
+from baseload.observe.watch import PAGE_SIZE
 from baseload.plan.snapshot import ServingKey
 
 logger = logging.getLogger(__name__)
@@ -76,13 +77,18 @@ def build_registry(
     start: Callable[[], Awaitable[None]],
     stop: Callable[[], Awaitable[None]],
     relisted: Callable[[], None],
+    streams_lists: bool = True,
 ) -> kopf.OperatorRegistry:
-    """The registry of one operator: `start` and `stop` run at its edges, `relisted` when kopf listed again."""
+    """The registry of one operator: `start` and `stop` run at its edges, `relisted` when kopf listed again.
+
+    `streams_lists` says whether the API server has watch-list, without which kopf would end.
+    """
     registry = kopf.OperatorRegistry()
 
     @kopf.on.startup(registry=registry)
     async def begin(settings: kopf.OperatorSettings, **_: object) -> None:
         configure(settings)
+        settings.watching.initial_streaming = streams_lists
         await start()
 
     @kopf.on.cleanup(registry=registry)
@@ -143,6 +149,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.networking.error_backoffs = CappedForever()
     settings.watching.connect_timeout = 5
     settings.watching.initial_streaming = True
+    settings.watching.chunk_size = PAGE_SIZE
     settings.watching.reconnect_backoff = 0.5
     settings.watching.inactivity_timeout = INACTIVITY_SECONDS
     settings.queueing.idle_timeout = 0.5

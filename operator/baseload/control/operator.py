@@ -37,6 +37,7 @@ from baseload.observe.prometheus import PrometheusSource
 from baseload.observe.prometheus_auth import Credentials
 from baseload.observe.resync import POOLS_PATH, SERVINGS_PATH
 from baseload.observe.signals import SignalReader
+from baseload.observe.watch import has_watch_list
 from baseload.plan.snapshot import ServingKey
 
 logger = logging.getLogger(__name__)
@@ -129,6 +130,7 @@ class Operator:
         selector: TimedSelector | None = None,
     ) -> None:
         self._settings = settings
+        self._connection = connection
         self._metrics = OperatorMetrics()
         if selector is not None:
             selector.stalled = self._metrics.loop_stalls.observe
@@ -173,6 +175,7 @@ class Operator:
             start=self._start,
             stop=self._end,
             relisted=self._cluster.relisted.set,
+            streams_lists=await has_watch_list(self._connection, SERVINGS_PATH),
         )
         settings = self._settings
         runner = await self._serve_metrics()

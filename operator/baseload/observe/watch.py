@@ -26,6 +26,8 @@ YIELD_EVERY_LINES = 20
 FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 10.0
 
+INITIAL_EVENTS = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+
 Key = tuple[str, str]
 """Namespace (empty for cluster-scoped) and name."""
 
@@ -99,7 +101,7 @@ class Watch(Generic[Lean]):
         seen: set[Key] | None = None
         if self._version is None:
             seen = set()
-            parameters |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+            parameters |= INITIAL_EVENTS
         else:
             parameters["resourceVersion"] = self._version
         async for event in events(self._connection, self.path, parameters, self._timeout, opened=self._touch):
@@ -226,6 +228,17 @@ async def events(
             count += 1
             if count % YIELD_EVERY_LINES == 0:
                 await asyncio.sleep(0)
+
+
+async def has_watch_list(connection: KubeConnection, path: str) -> bool:
+    """Whether the server sends what exists as the first events of a watch; servers before 1.34 may not."""
+    timeout = aiohttp.ClientTimeout(total=5.0)
+    parameters = {**INITIAL_EVENTS, "watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": "1"}
+    try:
+        async with connection.stream(path, parameters, timeout=timeout):
+            return True
+    except ApiError as error:
+        return error.status not in (400, 422)
 
 
 def key_of(metadata: Raw) -> Key:
