@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from fake_prometheus import FakePrometheus, Load
-from kinds import WIDGET, widget, widget_crd
+from kinds import WIDGET, wait_served, widget, widget_crd
 from operator_lab import REPOSITORY, OperatorProcess, View, install, refused, serving, wait_until
 
 from baseload.lab.cluster import Lab
@@ -61,8 +61,7 @@ def test_a_kind_comes_is_granted_and_goes(view: View, prometheus: FakePrometheus
     lab.apply(widget_crd(scale=False))
     view.wait_condition("chat", "Accepted", ("False", "TargetNotScalable"), 30.0)
     lab.apply(widget_crd())
-    lab.kubectl("wait", "--for=condition=Established", "crd/widgets.example.com")
-    wait_until(lambda: lab.kubectl("get", "widgets", "-n", view.namespace, "--ignore-not-found") == "", "the kind")
+    wait_served(lab, "widgets.example.com")
     lab.apply(widget(view.namespace, "chat"))
     view.wait_condition("chat", "Accepted", ("False", "TargetForbidden"), 30.0)
     message = next(c["message"] for c in view.status("chat")["conditions"] if c["type"] == "Accepted")

@@ -37,11 +37,12 @@ class FakeWriter:
         self._do("status", name, version)
         return str(int(version) + 1)
 
-    async def scale(self, kind: str, namespace: str, name: str, replicas: int, version: str) -> None:
+    async def scale(self, collection: str, namespace: str, name: str, replicas: int, version: str) -> str:
         """Write a scale."""
         self._do("scale", str(replicas), version)
+        return str(int(version) + 1)
 
-    async def workload(self, kind: str, namespace: str, name: str) -> tuple[str, int]:
+    async def workload(self, collection: str, namespace: str, name: str) -> tuple[str, int]:
         """Read a workload."""
         return self.fresh_workload
 
@@ -63,7 +64,7 @@ class FakeWriter:
 
 def order(status: StatusOrder | None = None, replicas: int = 5) -> ScaleOrder:
     """From 2 to `replicas`, decided at version 20."""
-    return ScaleOrder(KEY, "Deployment", "chat", replicas, 2, "20", status)
+    return ScaleOrder(KEY, "/apis/apps/v1/deployments", "chat", replicas, 2, "20", status)
 
 
 def status_order(essence: tuple[object, ...] = (1,)) -> StatusOrder:
@@ -77,7 +78,7 @@ async def test_intent_is_written_before_the_scale() -> None:
     outcome = await Actuator(writer, StatusPublisher(writer)).carry_out(order(status_order()))  # type: ignore[arg-type]
     assert [c[0] for c in writer.calls] == ["status", "scale"]
     assert outcome.error is None
-    assert outcome.based_on == "20"
+    assert outcome.version == "21"
 
 
 async def test_scale_is_not_written_without_its_intent() -> None:

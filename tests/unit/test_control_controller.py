@@ -73,17 +73,19 @@ class FakeCluster:
     def hurry(self, seconds: float) -> None:
         """Nothing to hurry."""
 
-    def serve(self, name: str, least: int, wanted: int = 1) -> None:
+    def serve(
+        self, name: str, least: int, wanted: int = 1, *, generation: int = 1, status: dict[str, Any] | None = None
+    ) -> None:
         """A serving and its Deployment."""
         key = WorkloadKey("Deployment", "team", name)
         self.workloads[key] = Workload(key, f"u-{name}", "1", wanted, wanted, rolling_out=False, shape=PodShape())
-        metadata = {"namespace": "team", "name": name, "uid": name, "resourceVersion": "1", "generation": 1}
+        metadata = {"namespace": "team", "name": name, "uid": name, "resourceVersion": "1", "generation": generation}
         spec = {
             "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
             "objective": {"timeToFirstToken": {"targetMilliseconds": 800}},
             "replicas": {"min": least, "max": 9},
         }
-        self.catalog.put_serving(serving_object({"metadata": metadata, "spec": spec}))
+        self.catalog.put_serving(serving_object({"metadata": metadata, "spec": spec, "status": status or {}}))
 
 
 class FakeHands:
@@ -100,7 +102,8 @@ class FakeHands:
         """Carry out an order at once, or leave it under way while the serving hangs."""
         self.orders.append(order)
         if order.key not in self.hanging:
-            concluded(Outcome(intent_published=True, based_on=order.resource_version, error=self.error))
+            version = str(int(order.resource_version) + 1)
+            concluded(Outcome(intent_published=True, version=version, error=self.error))
         else:
             self.hanging[order.key] = concluded
 
@@ -337,3 +340,31 @@ async def test_takeover_decides_from_a_picture_taken_after_it(monkeypatch: pytes
     assert [(order.key.name, order.replicas) for order in world.hands.orders] == [("chat", 3)]
     world.controller.stop()
     await asyncio.wait_for(running, 5.0)
+
+
+def conflicted(reason: str, generation: int = 1) -> dict[str, Any]:
+    """A status of somebody's conflict ten minutes ago, where four replicas were meant."""
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 600))
+    common = {"status": "True", "lastTransitionTime": since, "observedGeneration": generation, "message": "why"}
+    conditions = [{"type": name, "reason": reason, **common} for name in ("Conflict", "Stalled")]
+    return {"conditions": conditions, "variants": [{"name": "home", "desired": 4, "ready": 7, "pending": 0}]}
+
+
+@pytest.mark.parametrize(("generation", "orders"), [(1, []), (2, [3])])
+async def test_a_conflict_survives_a_restart(world: World, generation: int, orders: list[int]) -> None:
+    """A new process leaves a contested target alone, unless the spec was changed since the conflict."""
+    world.cluster.serve("chat", least=3, wanted=2, generation=generation, status=conflicted("ForeignWriter"))
+    await world.controller.tick()
+    assert [order.replicas for order in world.hands.orders] == orders
+    if not orders:
+        status = world.hands.statuses[-1].status
+        held = {c["type"]: c["reason"] for c in status["conditions"] if c["status"] == "True"}
+        assert held["Conflict"] == "ForeignWriter"
+        assert status["variants"][0]["desired"] == 4
+
+
+async def test_a_conflict_of_another_kind_is_judged_anew(world: World) -> None:
+    """Whether an autoscaler is still there is seen, so nothing of it is remembered."""
+    world.cluster.serve("chat", least=3, wanted=2, status=conflicted("ForeignAutoscaler"))
+    await world.controller.tick()
+    assert [order.replicas for order in world.hands.orders] == [3]

@@ -24,13 +24,24 @@ def test_the_number_that_is_there_is_adopted() -> None:
 
 
 def test_own_write_is_awaited_and_then_confirmed() -> None:
-    """Between a write and its echo the old number in the watch means nothing."""
-    intent = written(intend(adopt(workload(2, "7"), TOKEN), 5), "7")
-    assert awaits_echo(intent, workload(2, "7"))
-    assert observe(intent, workload(2, "7"), TOKEN, 0.0).replicas == 5
-    confirmed = observe(intent, workload(5, "8"), TOKEN, 0.0)
+    """Between a write and its echo an old number in the watch means nothing, whatever else changed meanwhile."""
+    intent = written(intend(adopt(workload(2, "7"), TOKEN), 5), "9")
+    for version in ("7", "8"):
+        assert awaits_echo(intent, workload(2, version))
+        assert observe(intent, workload(2, version), TOKEN, 0.0) == intent
+    confirmed = observe(intent, workload(5, "9"), TOKEN, 0.0)
     assert confirmed.confirmed
     assert not was_overwritten(intent, confirmed)
+
+
+def test_who_writes_before_our_echo_is_counted_too() -> None:
+    """A writer so quick that our number is never seen in the watch is caught like any other."""
+    intent = intend(adopt(workload(2, "7"), TOKEN), 5)
+    for version in ("9", "12", "15"):
+        intent = written(intent, version)
+        intent = observe(intent, workload(2, str(int(version) + 1)), TOKEN, 0.0)
+    assert len(intent.reasserted) == 3
+    assert observe(written(intent, "18"), workload(2, "19"), TOKEN, 0.0).contested
 
 
 def test_unwritten_intent_is_kept_without_counting() -> None:
@@ -64,3 +75,15 @@ def test_contest_ends_with_a_change_by_a_person_or_by_itself() -> None:
     assert observe(contested, workload(9), TOKEN, 0.0).contested
     assert observe(contested, workload(9), (1, (("baseload.dev/note", "x"),)), 0.0).replicas == 9
     assert not observe(contested, workload(2), TOKEN, 0.0).contested
+
+
+def test_after_an_hour_one_more_attempt_is_made_and_no_fight() -> None:
+    """After an hour our number is written again, and the next foreign one is a conflict at once."""
+    contested = Intent("u", 2, contested=True, contested_time=100.0, token=TOKEN)
+    assert observe(contested, workload(9), TOKEN, 3600.0).contested
+    tried = observe(contested, workload(9), TOKEN, 3701.0)
+    assert (tried.contested, tried.replicas) == (False, 9)
+    again = observe(written(intend(tried, 2), "5"), workload(9, "6"), TOKEN, 3702.0)
+    assert (again.contested, again.contested_time) == (True, 3702.0)
+    quiet = observe(written(intend(tried, 2), "5"), workload(2, "5"), TOKEN, 3702.0)
+    assert not foreign(quiet, 5000.0).contested

@@ -95,6 +95,32 @@ def test_free_replicas_are_counted_per_node() -> None:
     assert state.cost_per_replica_hour == pytest.approx(1.0)
 
 
+def test_a_group_needs_a_place_for_each_of_its_pods() -> None:
+    """Accelerators of all pods are paid for; a leader without any is no matter of the pool."""
+    census = PodCensus(NOW, {"a": {GPU: 3}})
+    nodes = [gpu_node("a"), gpu_node("b"), gpu_node("c")]
+    worker = PodShape(requests=((GPU, 2),))
+    group = PodShape(requests=((GPU, 2),), workers=(worker, worker))
+    (state,) = AcceleratorBook([POOL], nodes, census, NOW).pools_for(group)
+    assert (state.free_replicas, state.cost_per_replica_hour) == (1, pytest.approx(3.0))
+    led = PodShape(workers=(worker, worker))
+    (state,) = AcceleratorBook([POOL], nodes, census, NOW).pools_for(led)
+    assert (state.free_replicas, state.cost_per_replica_hour) == (2, pytest.approx(2.0))
+    elsewhere = PodShape(requests=((GPU, 2),), workers=(PodShape(worker.requests, (("chip", "h100"),)),))
+    assert AcceleratorBook([POOL], nodes, census, NOW).pools_for(elsewhere) == ()
+
+
+def test_a_group_is_one_replica_for_the_census() -> None:
+    """Its pods share their replica, and only its leader tells when the replica was ready."""
+    labels = {"leaderworkerset.sigs.k8s.io/group-index": "1", "leaderworkerset.sigs.k8s.io/worker-index": "2"}
+    raw = {"metadata": {"uid": "u", "namespace": "team", "name": "p", "labels": labels}, "spec": {}}
+    worker = pod_facts(raw)
+    assert (worker.replica, worker.leads) == ("1", False)
+    times, key = StartUpTimes(), WorkloadKey("LeaderWorkerSet", "team", "chat")
+    times.observe(PodFacts("u", "n", key, {}, NOW, NOW + 5.0, leads=False))
+    assert times.seconds(key) is None
+
+
 def test_old_census_means_unknown_and_not_zero() -> None:
     """Without a recent listing of the pods nothing is known to be free, or taken."""
     book = AcceleratorBook([POOL], [gpu_node("a")], PodCensus(NOW - 500, {}), NOW)

@@ -36,10 +36,10 @@ class ScaleOrder:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an order ended: `based_on` is the target's version that was replaced, or `error` says why not."""
+    """How an order ended: `version` is the target's since our number stands there, or `error` says why not."""
 
     intent_published: bool
-    based_on: str = ""
+    version: str = ""
     error: ApiError | None = None
 
 
@@ -115,7 +115,7 @@ class Actuator:
         except ApiError as error:
             return Outcome(intent_published=False, error=error)
         try:
-            return Outcome(intent_published=True, based_on=await self._scale(order))
+            return Outcome(intent_published=True, version=await self._scale(order))
         except ApiError as error:
             return Outcome(intent_published=True, error=error)
 
@@ -123,12 +123,11 @@ class Actuator:
         """Write the number; a stale version is fine as long as the number it was decided from still stands."""
         namespace, version = order.key.namespace, order.resource_version
         try:
-            await self._writer.scale(order.collection, namespace, order.name, order.replicas, version)
+            return await self._writer.scale(order.collection, namespace, order.name, order.replicas, version)
         except ConflictError:
             fresh, replicas = await self._writer.workload(order.collection, namespace, order.name)
             if replicas == order.replicas:
-                return version
+                return fresh
             if replicas != order.expected:
                 raise
-            await self._writer.scale(order.collection, namespace, order.name, order.replicas, fresh)
-        return version
+            return await self._writer.scale(order.collection, namespace, order.name, order.replicas, fresh)

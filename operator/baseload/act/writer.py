@@ -37,17 +37,18 @@ class KubeWriter:
         self._reload = reload
         self._fence = fence
 
-    async def scale(self, collection: str, namespace: str, name: str, replicas: int, resource_version: str) -> None:
-        """Set the replicas through the scale subresource, if nobody wrote since `resource_version`."""
+    async def scale(self, collection: str, namespace: str, name: str, replicas: int, resource_version: str) -> str:
+        """Set the replicas through the scale subresource, if nobody wrote since `resource_version`; the new version."""
         body = {"metadata": {"resourceVersion": resource_version}, "spec": {"replicas": replicas}}
         group, version, plural = parts_of(collection)
-        await self._write(
+        answer = await self._write(
             "scale",
             f"scale {plural} {namespace}/{name}",
             lambda seconds: self._objects.patch_namespaced_custom_object_scale(
                 group, version, namespace, plural, name, body, **_patch(seconds)
             ),
         )
+        return str(answer["metadata"]["resourceVersion"])
 
     async def status(self, namespace: str, name: str, status: Raw, resource_version: str) -> str:
         """Write the status of a ModelServing; the new resourceVersion. Lists are replaced as a whole."""

@@ -16,7 +16,9 @@ class ConditionType:
 
 CONDITIONS: Final = (
     ConditionType("Ready", "True", "is Ready", "Accepted, metrics readable and the intent written."),
-    ConditionType("Accepted", "True", "False makes Ready False", "The spec is valid and its target exists."),
+    ConditionType(
+        "Accepted", "True", "False makes Ready False", "The spec is valid, and its target exists and may be scaled."
+    ),
     ConditionType(
         "MetricsAvailable",
         "True",
@@ -31,7 +33,13 @@ CONDITIONS: Final = (
     ),
     ConditionType("ScalingLimited", "False", "none", "A bound, missing metrics or a stale view holds the number."),
     ConditionType("Paused", "False", "none", "A pause annotation holds the number."),
-    ConditionType("Conflict", "False", "True makes Ready False", "Somebody else writes the replicas of the target."),
+    ConditionType(
+        "Conflict",
+        "False",
+        "True makes Ready False",
+        "Somebody else writes the replicas of the target, which is left alone; it ends when they stop, when the"
+        " ModelServing is changed, or after an hour, which is one more attempt.",
+    ),
     ConditionType("Stalled", "False", "True makes Ready False", "Only a person can go on: the message says how."),
 )
 """In the order in which they are shown."""

@@ -77,7 +77,9 @@ class Carry:
         """A status if it says something else than the published one."""
         workload, intent = look.workload, look.record.intent
         ready = workload.ready if workload else 0
-        desired = intent.replicas if intent and look.enforced else (workload.wanted if workload else 0)
+        # While others keep writing, the number meant stays in the status: a new process must know what is contested.
+        meant = intent if intent is not None and (look.enforced or intent.contested) else None
+        desired = meant.replicas if meant is not None else (workload.wanted if workload else 0)
         given = StatusInput(
             decision=decision,
             spec=look.spec,
@@ -110,8 +112,10 @@ class Carry:
             logger.log(level, "not scaled", extra={**fields, "error": str(outcome.error)})
             return
         look.record.write_failure = None
-        if look.record.intent is not None:
-            look.record.intent = written(look.record.intent, outcome.based_on)
+        intent = look.record.intent
+        if intent is not None and intent.replicas == order.replicas:
+            # A number that was decided while this one was under way is still to be written.
+            look.record.intent = written(intent, outcome.version)
         self._metrics.decisions.labels(str(decision.reason)).inc()
         if decision.breach_since is not None:
             self._metrics.breach_to_write.observe(max(now - decision.breach_since, 0.0))

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -231,10 +232,21 @@ def restored(entry: Entry) -> ServingRecord:
     record.memory = replace(record.memory, model=model)
     home: dict[str, Any] = next((v for v in status.get("variants") or () if v.get("name") == HOME), {})
     record.start_up_seconds = float(home.get("startUpSeconds") or START_UP_PRIOR_SECONDS)
-    if home.get("desired") is not None and _was_enforced(status):
-        # Not confirmed: this process has not seen the target have that number yet.
-        record.intent = Intent("", int(home["desired"]))
+    if home.get("desired") is not None:
+        record.intent = _restored_intent(entry, status, int(home["desired"]))
     return record
+
+
+def _restored_intent(entry: Entry, status: Mapping[str, Any], desired: int) -> Intent | None:
+    """The last intent, contested if it was; not confirmed: this process has not seen that number at the target yet."""
+    fought = next(
+        (c for c in status.get("conditions") or () if c["type"] == "Conflict" and c["status"] == "True"), None
+    )
+    if fought is not None and fought["reason"] == Reason.FOREIGN_WRITER:
+        since = datetime.fromisoformat(fought["lastTransitionTime"]).timestamp()
+        token: Token = (int(fought.get("observedGeneration", 0)), entry.stored.annotations)
+        return Intent("", desired, contested=True, contested_time=since, token=token)
+    return Intent("", desired) if _was_enforced(status) else None
 
 
 def _was_enforced(status: Mapping[str, Any]) -> bool:
@@ -275,5 +287,8 @@ def _target(intent: Intent | None, workload: Workload) -> TargetState:
 
 def _contested(intent: Intent, workload: Workload) -> Refusal:
     message = f"somebody keeps writing {workload.wanted} replicas to {workload.key.kind} '{workload.key.name}'"
-    message += f", where {intent.replicas} are meant; stop the other writer, then change any baseload.dev annotation"
+    message += (
+        f", where {intent.replicas} are meant; stop the other writer, then change the ModelServing or an annotation"
+    )
+    message += " baseload.dev/... of it; otherwise it is tried again an hour after the last time"
     return Refusal(Reason.FOREIGN_WRITER, message)

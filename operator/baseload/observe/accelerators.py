@@ -68,18 +68,21 @@ class AcceleratorBook:
         }
 
     def _state(self, pool: Pool, nodes: tuple[FreeNode, ...], shape: PodShape) -> PoolState | None:
-        each = shape.request(pool.resource)
-        fitting = [n for n in nodes if each and shape.accepts(n.labels, n.node.taints)]
-        if not each or (nodes and not fitting):
+        # A replica may be a group of pods; those of it that hold no accelerator find their place elsewhere.
+        pods = [pod for pod in (shape, *shape.workers) if pod.request(pool.resource)]
+        fitting = [n for n in nodes if pods and _accepts_all(n, pods)]
+        if not pods or (nodes and not fitting):
             return None
-        free = None if self._census is None else sum(n.free // each for n in fitting)
+        # Unequal pods all count as large as the largest, which promises too little rather than too much.
+        each = max(pod.request(pool.resource) for pod in pods)
+        free = None if self._census is None else sum(n.free // each for n in fitting) // len(pods)
         return PoolState(
             name=pool.name,
             accelerator=pool.product,
             nodes=len(fitting),
             total_accelerators=sum(n.total for n in fitting),
             free_replicas=free,
-            cost_per_replica_hour=pool.replica_cost_per_hour(each),
+            cost_per_replica_hour=pool.replica_cost_per_hour(sum(pod.request(pool.resource) for pod in pods)),
         )
 
 
@@ -95,3 +98,7 @@ def _nodes_of(
         taken = held.get(node.name, {}).get(pool.resource, 0)
         rows.append(FreeNode(node, labels, max(total - taken, 0), total))
     return tuple(rows)
+
+
+def _accepts_all(row: FreeNode, pods: Iterable[PodShape]) -> bool:
+    return all(pod.accepts(row.labels, row.node.taints) for pod in set(pods))

@@ -95,7 +95,8 @@ class Cluster:
         if not self._was_complete:
             listed = self.resynced_time > 0 and self.census.time > 0
             everywhere = all(watch.synced.is_set() for watch in self._started())
-            self._was_complete = listed and everywhere and not self._targets.pending
+            settled = self._scaled_objects.settled and not self._targets.pending
+            self._was_complete = listed and everywhere and settled
         return self._was_complete
 
     @property

@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 RETRY_SECONDS = 5.0
 """How soon a kind that was installed or granted is taken up."""
 
+PATIENCE_SECONDS = 10.0
+"""How long others wait for the first answer: a kind that nobody can tell anything of must not hold them up."""
+
 GONE = (403, 404)
 """A collection that answers so is not ours to watch any more; whether it will be again, discovery says."""
 
@@ -53,6 +56,7 @@ class OptionalWatch(Generic[Lean]):
     ) -> None:
         self.watch: Watch[Lean] | None = None
         self._refusal: Refusal | None = None
+        self._began: float | None = None
         self._connection = connection
         self._name = name
         self._find = find
@@ -62,6 +66,7 @@ class OptionalWatch(Generic[Lean]):
 
     async def run(self) -> None:
         """Watch until cancelled; then nothing of it is seen any more."""
+        self._began = self._clock()
         try:
             while True:
                 if not await self._once():
@@ -73,6 +78,12 @@ class OptionalWatch(Generic[Lean]):
     def refusal(self) -> Refusal | None:
         """Why it is not watched, None when it is or when nothing is known yet."""
         return None if self.synced else self._refusal
+
+    @property
+    def settled(self) -> bool:
+        """Whether all is known of it, or that there is nothing to know, or nobody should wait any longer."""
+        waited = self._began is not None and self._clock() - self._began > PATIENCE_SECONDS
+        return self.synced or self._refusal is not None or waited
 
     @property
     def synced(self) -> bool:

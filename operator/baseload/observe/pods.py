@@ -37,7 +37,8 @@ WORKER_INDEX_LABEL = "leaderworkerset.sigs.k8s.io/worker-index"
 class PodFacts:
     """One live pod; times in Unix seconds, None while it has not happened.
 
-    `deletion_time` is when the grace of a terminating pod ends.
+    `deletion_time` is when the grace of a terminating pod ends. `replica` tells the replicas of a workload apart: the
+    pod itself, or its group; `leads` is False for the workers of a group, whose Ready says nothing of the replica's.
     """
 
     uid: str
@@ -47,6 +48,8 @@ class PodFacts:
     scheduled_time: float | None
     ready_time: float | None
     deletion_time: float | None = None
+    replica: str = ""
+    leads: bool = True
 
     @property
     def terminating(self) -> bool:
@@ -56,7 +59,7 @@ class PodFacts:
 
 @dataclass(frozen=True, slots=True)
 class PodCensus:
-    """What one listing says: held resources by node and pods without a node by workload; `time` when it began.
+    """What one listing says: held resources by node, replicas with a homeless pod by workload; `time` when it began.
 
     `leaving` are the ends of grace of the terminating pods by workload.
     """
@@ -79,7 +82,7 @@ class StartUpTimes:
 
     def observe(self, pod: PodFacts) -> None:
         """Remember a pod's start-up the first time it is seen Ready: a later flap of Ready is no start-up."""
-        if pod.workload is None or pod.scheduled_time is None or pod.ready_time is None:
+        if pod.workload is None or not pod.leads or pod.scheduled_time is None or pod.ready_time is None:
             return
         samples = self._samples[pod.workload]
         seconds = pod.ready_time - pod.scheduled_time
@@ -106,7 +109,7 @@ class StartUpTimes:
 async def list_pods(connection: KubeConnection, now: float, start_up: StartUpTimes) -> PodCensus:
     """List all live pods by pages and add them up; raises ApiError. Terminating pods still hold what they hold."""
     held: dict[str, dict[str, int]] = defaultdict(dict)
-    unplaced: dict[WorkloadKey, int] = defaultdict(int)
+    unplaced: dict[WorkloadKey, set[str]] = defaultdict(set)
     leaving: dict[WorkloadKey, tuple[float, ...]] = defaultdict(tuple)
     seen: set[WorkloadKey] = set()
     parameters = {"limit": str(PAGE_SIZE), "fieldSelector": LIVE_PODS}
@@ -119,18 +122,19 @@ async def list_pods(connection: KubeConnection, now: float, start_up: StartUpTim
             start_up.observe(pod)
             if pod.workload is not None:
                 seen.add(pod.workload)
-                if pod.deletion_time is not None:
+                if pod.deletion_time is not None and pod.leads:
                     leaving[pod.workload] += (pod.deletion_time,)
             if pod.node:
                 holding = held[pod.node]
                 for name, count in pod.requests.items():
                     holding[name] = holding.get(name, 0) + count
             elif pod.workload is not None and not pod.terminating:
-                unplaced[pod.workload] += 1
+                unplaced[pod.workload].add(pod.replica)
         token = page["metadata"].get("continue")
         if not token:
             start_up.keep(seen)
-            return PodCensus(now, dict(held), dict(unplaced), dict(leaving))
+            waiting = {key: len(replicas) for key, replicas in unplaced.items()}
+            return PodCensus(now, dict(held), waiting, dict(leaving))
         parameters["continue"] = token
         await asyncio.sleep(0)
 
@@ -143,6 +147,7 @@ def pod_facts(raw: Raw) -> PodFacts:
         for c in (raw.get("status") or {}).get("conditions") or ()
         if c["status"] == "True" and c["type"] in ("PodScheduled", "Ready")
     }
+    labels = metadata.get("labels") or {}
     return PodFacts(
         uid=metadata["uid"],
         node=spec.get("nodeName") or "",
@@ -151,6 +156,8 @@ def pod_facts(raw: Raw) -> PodFacts:
         scheduled_time=times.get("PodScheduled"),
         ready_time=times.get("Ready"),
         deletion_time=_unix(metadata.get("deletionTimestamp")),
+        replica=labels.get(GROUP_INDEX_LABEL) or metadata["uid"],
+        leads=labels.get(WORKER_INDEX_LABEL, "0") == "0",
     )
 
 
