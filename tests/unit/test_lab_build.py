@@ -7,7 +7,7 @@ import pytest
 
 from baseload.errors import BuildError
 from baseload.lab import build, toolchain
-from baseload.lab.build import TOOLS, Tool, ensure_tools
+from baseload.lab.build import EXTRAS, TOOLS, Tool, ensure_tool, ensure_tools
 
 GOOD_GO = """#!/bin/sh
 while [ "$1" != "-o" ]; do shift; done
@@ -64,6 +64,19 @@ def test_a_failed_build_leaves_nothing(tool: Tool, tmp_path: Path) -> None:
     assert tool.built()
 
 
+def test_files_of_a_module_are_kept_beside_the_binaries(tool: Tool, tmp_path: Path) -> None:
+    """A CRD that a tool brings is copied at the build; one that its module lacks fails the build."""
+    write_go(tmp_path, f'#!/bin/sh\n[ "$1" = list ] && echo {tmp_path}/module && exit\n' + GOOD_GO)
+    (tmp_path / "module" / "config").mkdir(parents=True)
+    (tmp_path / "module" / "config" / "crd.yaml").write_text("kind: CustomResourceDefinition\n")
+    with_crd = dataclasses.replace(tool, copies=(("example.com/thing", "config/crd.yaml"),))
+    folder = ensure_tool(with_crd, lambda _: None)
+    assert (folder / "crd.yaml").read_text() == "kind: CustomResourceDefinition\n"
+    assert folder != tool.directory()
+    with pytest.raises(BuildError, match=r"has no config/other\.yaml"):
+        ensure_tool(dataclasses.replace(tool, copies=(("example.com/thing", "config/other.yaml"),)), lambda _: None)
+
+
 def test_a_half_built_folder_is_built_again(tool: Tool, tmp_path: Path) -> None:
     """A folder in which a command is missing does not count as built; a killed build's leftover is removed."""
     write_go(tmp_path, GOOD_GO)
@@ -85,7 +98,7 @@ def test_the_digest_changes_with_every_input(tool: Tool) -> None:
     assert len(digests) == 4
 
 
-@pytest.mark.parametrize("item", TOOLS, ids=lambda item: item.name)
+@pytest.mark.parametrize("item", [*TOOLS, *EXTRAS.values()], ids=lambda item: item.name)
 def test_tools_ship_their_modules_pinned(item: Tool) -> None:
     """Each tool's go.mod and go.sum are part of the package, and it names at least one command."""
     assert "tool" in (item.source / "go.mod").read_text()

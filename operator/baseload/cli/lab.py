@@ -14,12 +14,20 @@ from rich.console import Console
 from rich.table import Table
 
 from baseload.errors import ConfigError, LabError
+from baseload.lab.build import EXTRAS, ensure_tool
 from baseload.lab.cluster import ComponentStatus, Lab, LabOptions
 from baseload.lab.network import NetworkMode
 
 _QUIET_PROGRESS_SECONDS = 15.0
 
 _name_option = click.option("--name", default="default", show_default=True, help="Which lab; several can run.")
+_with_option = click.option(
+    "--with",
+    "extras",
+    type=click.Choice(sorted(EXTRAS)),
+    multiple=True,
+    help="Also build a tool that a lab does not need; repeatable.",
+)
 
 
 @click.group()
@@ -50,7 +58,14 @@ def lab() -> None:
     metavar="FLAG",
     help="Another flag for kube-apiserver; repeatable.",
 )
-def up(name: str, network: NetworkMode, scrape_seconds: int, api_server_args: tuple[str, ...]) -> None:
+@_with_option
+def up(
+    name: str,
+    network: NetworkMode,
+    scrape_seconds: int,
+    api_server_args: tuple[str, ...],
+    extras: tuple[str, ...],
+) -> None:
     """Start a lab, or what is missing of it; the first time this builds it from source.
 
     The cluster starts empty each time. A lab that runs already is left as it is.
@@ -58,6 +73,7 @@ def up(name: str, network: NetworkMode, scrape_seconds: int, api_server_args: tu
     handle = Lab(name)
     started_at_seconds = time.monotonic()
     with _stoppable(), _progress() as progress:
+        _build_extras(extras, progress)
         started = handle.up(LabOptions(network, scrape_seconds, api_server_args), progress)
     if started:
         click.echo(f"lab {name} is up after {time.monotonic() - started_at_seconds:.1f} s")
@@ -98,14 +114,17 @@ def status(name: str) -> int:
 )
 @_name_option
 @click.option("--up", "start", is_flag=True, help="Start the lab if it is down, and stop it again afterwards.")
+@_with_option
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def execute(name: str, start: bool, command: tuple[str, ...]) -> int:
+def execute(name: str, start: bool, extras: tuple[str, ...], command: tuple[str, ...]) -> int:
     """Run a command inside the lab's network, with KUBECONFIG set; exit with its code."""
     handle = Lab(name)
     with _stoppable():
         started = False
         if start:
             with _progress() as progress:
+                # The lab's network leads nowhere, so what is fetched is fetched before it is entered.
+                _build_extras(extras, progress)
                 started = handle.up(progress=progress)
         _require_running(handle)
         try:
@@ -146,6 +165,11 @@ def logs(name: str, lines: int, component: str | None) -> None:
         )
     content = handle.log(component).read_text(errors="replace").splitlines()
     click.echo("\n".join(content[-lines:]))
+
+
+def _build_extras(extras: tuple[str, ...], progress: Callable[[str], None]) -> None:
+    for extra in extras:
+        ensure_tool(EXTRAS[extra], progress)
 
 
 def _row(component: ComponentStatus) -> tuple[str, str, str, str]:

@@ -39,6 +39,8 @@ class Tool:
     flags: tuple[str, ...]
     cold_build_seconds: int
     """Time on two cores with empty caches: only to tell a waiting person what to expect."""
+    copies: tuple[tuple[str, str], ...] = ()
+    """Modules and files of them that are kept beside the binaries, such as a CRD: never copied into this repository."""
 
     @property
     def source(self) -> Path:
@@ -53,6 +55,7 @@ class Tool:
             (self.source / "go.sum").read_bytes(),
             "\0".join(self.flags).encode(),
             f"{platform.system()}/{platform.machine()}".encode(),
+            *("\0".join(copy).encode() for copy in self.copies),
         ):
             content.update(hashlib.sha256(part).digest())
         return content.hexdigest()[:16]
@@ -62,8 +65,9 @@ class Tool:
         return cache_directory() / "bin" / f"{self.name}-{self.digest()}"
 
     def built(self) -> bool:
-        """Whether every command is there."""
-        return all((self.directory() / command).exists() for command in self.commands)
+        """Whether every command and every copied file is there."""
+        names = (*self.commands, *(Path(path).name for _, path in self.copies))
+        return all((self.directory() / name).exists() for name in names)
 
 
 def _version_flags() -> str:
@@ -90,6 +94,19 @@ TOOLS: Final = (
         cold_build_seconds=120,
     ),
 )
+LWS: Final = Tool(
+    name="lws",
+    # Its main package is called "cmd", and so is its binary.
+    commands=("cmd",),
+    flags=(*_COMMON_FLAGS, "-ldflags=-s -w"),
+    cold_build_seconds=110,
+    copies=(
+        ("sigs.k8s.io/lws", "config/crd/bases/leaderworkerset.x-k8s.io_leaderworkersets.yaml"),
+        ("sigs.k8s.io/lws", "config/webhook/manifests.yaml"),
+    ),
+)
+EXTRAS: Final = {LWS.name: LWS}
+"""Tools that a lab does not need; built only when somebody asks for them."""
 
 
 def ensure_tools(progress: Callable[[str], None]) -> Mapping[str, Path]:
@@ -98,12 +115,17 @@ def ensure_tools(progress: Callable[[str], None]) -> Mapping[str, Path]:
     Raises BuildError with the compiler's last lines when a build fails.
     """
     for number, tool in enumerate(TOOLS, start=1):
-        if tool.built():
-            continue
+        ensure_tool(tool, progress, f"building {tool.name} (tool {number} of {len(TOOLS)})")
+    return {command: tool.directory() / command for tool in TOOLS for command in tool.commands}
+
+
+def ensure_tool(tool: Tool, progress: Callable[[str], None], title: str = "") -> Path:
+    """Return the folder of one tool's binaries, building them if they are missing; raises BuildError."""
+    if not tool.built():
         with _locked(cache_directory() / f"{tool.name}.lock", progress):
             if not tool.built():
-                _build(tool, f"building {tool.name} (tool {number} of {len(TOOLS)})", progress)
-    return {command: tool.directory() / command for tool in TOOLS for command in tool.commands}
+                _build(tool, title or f"building {tool.name}", progress)
+    return tool.directory()
 
 
 @contextlib.contextmanager
@@ -134,6 +156,7 @@ def _build(tool: Tool, title: str, progress: Callable[[str], None]) -> None:
         missing = [command for command in tool.commands if not (staging / command).exists()]
         if missing:
             raise BuildError(f"{title}: go build made no {', '.join(missing)}; check the tool lines of its go.mod")
+        _copy_files(go, tool, staging)
         staging.chmod(0o755)
         shutil.rmtree(target, ignore_errors=True)
         staging.rename(target)
@@ -141,13 +164,28 @@ def _build(tool: Tool, title: str, progress: Callable[[str], None]) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def _copy_files(go: Path, tool: Tool, staging: Path) -> None:
+    for module, path in tool.copies:
+        listing = [str(go), "list", "-m", "-f", "{{.Dir}}", module]
+        answer = subprocess.run(
+            listing, cwd=tool.source, env=_environment(), capture_output=True, text=True, check=False
+        )
+        source = Path(answer.stdout.strip()) / path
+        if answer.returncode != 0 or not source.is_file():
+            raise BuildError(f"{tool.name}: module {module} has no {path}; {answer.stderr.strip()[-300:]}")
+        shutil.copyfile(source, staging / source.name)
+
+
+def _environment() -> dict[str, str]:
+    # GOFLAGS and GOWORK of the user would change what is built; CGO is not needed and would ask for a C compiler.
+    return {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
+
+
 def _run_go(command: list[str], tool: Tool, title: str, progress: Callable[[str], None]) -> None:
     """Run go build; every two seconds say how long it has run, and what it downloads or compiles."""
-    # GOFLAGS and GOWORK of the user would change what is built; CGO is not needed and would ask for a C compiler.
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
     started = time.monotonic()
     process = subprocess.Popen(
-        command, cwd=tool.source, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command, cwd=tool.source, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
     log = _BuildLog(process.stderr)
