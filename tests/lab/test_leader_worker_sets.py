@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from fake_prometheus import FakePrometheus, Load
 from kinds import LEADER_WORKER_SET, leader_worker_set
-from operator_lab import POOL_LABEL, REPOSITORY, OperatorProcess, View, install, refused, serving, wait_until
+from operator_lab import POOL_LABEL, REPOSITORY, OperatorProcess, View, install, serving, wait_until
 
 from baseload.errors import LabError
 from baseload.lab import leader_worker_sets
@@ -89,4 +89,3 @@ def test_a_set_is_scaled_by_groups(lab: Lab, namespace: str, prometheus: FakePro
     wait_until(lambda: view.status("chat")["display"]["replicas"] == "3/3", "three groups ready", 40.0)
     lab.kubectl("scale", SET, "chat", "-n", namespace, "--replicas=1")
     wait_until(lambda: view.replicas("chat", SET) == 3, "the number back", 30.0)
-    assert refused(lab) == []
