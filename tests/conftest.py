@@ -22,7 +22,9 @@ CLUSTERS = ("lab", "kind", "current")
 
 # A longer hunt for what the suite has no time for: HYPOTHESIS_PROFILE=long pytest tests/faults tests/properties
 hypothesis.settings.register_profile("long", max_examples=2000, stateful_step_count=80, deadline=None)
-hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+# No deadline: how long an example takes says something of the machine, and nothing of the code.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
