@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from baseload.observe.accelerators import AcceleratorBook, Pool
 from baseload.observe.objects import Node, WorkloadKey, deployment, label_selector, node, stateful_set
 from baseload.observe.pause import pause_of
 from baseload.observe.placement import PodShape, effective_requests, pod_shape, whole
-from baseload.observe.pods import PodCensus, PodFacts, StartUpTimes, pod_facts, workload_of
+from baseload.observe.pods import PodCensus, PodFacts, StartUpTimes, list_pods, pod_facts, workload_of
 
 GPU = "nvidia.com/gpu"
 NOW = 1_000_000.0
@@ -119,6 +120,30 @@ def test_a_group_is_one_replica_for_the_census() -> None:
     times, key = StartUpTimes(), WorkloadKey("LeaderWorkerSet", "team", "chat")
     times.observe(PodFacts("u", "n", key, {}, NOW, NOW + 5.0, leads=False))
     assert times.seconds(key) is None
+
+
+async def test_homeless_pods_of_one_group_are_one_replica() -> None:
+    """A replica waits for accelerators once, however many of its pods do; a plain pod is a replica of its own."""
+
+    def pod(uid: str, kind: str, labels: dict[str, str]) -> dict[str, Any]:
+        owner = {"apiVersion": "apps/v1", "kind": kind, "name": "chat", "controller": True}
+        metadata = {"uid": uid, "namespace": "team", "name": uid, "labels": labels, "ownerReferences": [owner]}
+        return {"metadata": metadata, "spec": {"containers": [container(1)]}}
+
+    def member(uid: str, group: str) -> dict[str, Any]:
+        prefix = "leaderworkerset.sigs.k8s.io"
+        return pod(uid, "StatefulSet", {f"{prefix}/name": "chat", f"{prefix}/group-index": group})
+
+    class Pods:
+        async def get(self, _path: str, _parameters: object) -> bytes:
+            items = [member("a", "0"), member("b", "0"), member("c", "1")]
+            items += [pod("d", "StatefulSet", {}), pod("e", "StatefulSet", {})]
+            return orjson.dumps({"items": items, "metadata": {}})
+
+    connection: Any = Pods()
+    census = await list_pods(connection, NOW, StartUpTimes())
+    group = WorkloadKey("LeaderWorkerSet", "team", "chat", "leaderworkerset.x-k8s.io")
+    assert census.unplaced == {group: 2, WorkloadKey("StatefulSet", "team", "chat"): 2}
 
 
 def test_old_census_means_unknown_and_not_zero() -> None:
