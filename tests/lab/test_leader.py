@@ -49,7 +49,7 @@ def test_standby_is_ready_and_alive_and_silent_and_takes_over_without_going_down
     """A standby is ready, alive and silent; when the leader stops it leads, and nothing goes down for a window."""
     first, second = pair
     prometheus.loads[view.namespace, "Deployment/chat"] = Load(rps=0.0, running=0.0)
-    scale_down = {"scaleDown": {"stabilizationSeconds": 20, "maxStepPercent": 100}}
+    scale_down = {"scaleDown": {"stabilizationSeconds": 15, "maxStepPercent": 100}}
     view.lab.apply(deployment(view.namespace, "chat"), serving(view.namespace, "chat", least=4, behavior=scale_down))
     settled = "4/4"
     wait_until(lambda: view.status("chat").get("display", {}).get("replicas", "").startswith("4/"), settled)
@@ -68,5 +68,5 @@ def test_standby_is_ready_and_alive_and_silent_and_takes_over_without_going_down
     wait_until(lambda: "WarmingUp" in held_by(), "a decision that is held", 30.0)
     assert view.replicas("chat") == 4
     view.wait_replicas("chat", 1, 60.0)
-    assert time.monotonic() - stopped >= 18.0
+    assert time.monotonic() - stopped >= 13.0
     assert refused(view.lab) == []

@@ -6,6 +6,7 @@ import pytest
 from kubernetes.aio import client
 
 from baseload.errors import ConfigError
+from baseload.lab.certificates import create_pki
 from baseload.observe import connection as module
 from baseload.observe.connection import KubeConnection
 from baseload.observe.credentials import token_file_of
@@ -84,6 +85,24 @@ def test_only_files_are_watched(tmp_path: Path) -> None:
     assert token_file_of(write_kubeconfig(tmp_path, "{token: secret}")) is None
     assert token_file_of(write_kubeconfig(tmp_path, "{exec: {command: login}}")) is None
     assert token_file_of(tmp_path / "nowhere") is None
+
+
+async def test_token_of_a_pod_is_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a pod the kubelet replaces the file; a line feed at its end never reaches a header."""
+    token, authority = tmp_path / "token", create_pki(tmp_path / "pki").authority
+    token.write_text("first\n")
+    loader = "kubernetes.aio.config.incluster_config"
+    monkeypatch.setattr(f"{loader}.SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(f"{loader}.SERVICE_CERT_FILENAME", str(authority))
+    monkeypatch.setattr("baseload.observe.credentials.SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "6443")
+    connection = await KubeConnection.open(None)
+    assert (await header(connection) or "").lower() == "bearer first"
+    token.write_text("second\n")
+    monkeypatch.setattr(module, "TOKEN_SECONDS", 0.0)
+    assert await header(connection) == "Bearer second"
+    await connection.close()
 
 
 async def test_no_credentials_are_said(tmp_path: Path) -> None:
