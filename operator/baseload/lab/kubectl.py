@@ -5,11 +5,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from baseload.errors import LabError
+
+# `kubectl wait` does not wait for an object so new that it has no conditions: it fails.
+_NO_CONDITIONS_YET = ".status.conditions accessor error: <nil>"
+_ATTEMPTS_OF_A_WAIT = 50
+_PAUSE_SECONDS = 0.1
 
 
 def kubectl_command() -> str:
@@ -30,6 +36,16 @@ class Kubectl:
 
     def __call__(self, *arguments: str, stdin: str | None = None, timeout_seconds: float = 60.0) -> str:
         """Return the standard output of one kubectl command; LabError with its message if it fails."""
+        for _ in range(_ATTEMPTS_OF_A_WAIT):
+            try:
+                return self._run(arguments, stdin, timeout_seconds)
+            except LabError as error:
+                if arguments[0] != "wait" or _NO_CONDITIONS_YET not in str(error):
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+        return self._run(arguments, stdin, timeout_seconds)
+
+    def _run(self, arguments: Sequence[str], stdin: str | None, timeout_seconds: float) -> str:
         command = self._command([kubectl_command(), *arguments])
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
         try:
