@@ -22,8 +22,8 @@ async def test_no_old_leader_writes_over_a_new_one(lab: Lab, namespace: str) -> 
     found = await run_trials(lab, namespace, TIMES, FAULTS, seed=11, progress=lambda _: None)
     assert found["accepted_writes_over_a_newer_leader"] == 0
     assert found["trials"] == len(FAULTS)
-    # The write that was stopped between its check and its sending arrived: its version was too old, or the new leader
-    # had no reason to write that object. The other late one is the trial's own.
+    # The write that was stopped between its check and its sending arrived: its version was too old, its time was over,
+    # or the new leader had no reason to write that object. The other late one is the trial's own.
     assert found["each"][0]["refused"] + found["each"][0]["late_elsewhere"] >= 2
     # Each trial sends one to an object that the new leader has not written, and waits until it is corrected.
     assert found["late_writes_corrected"] >= len(FAULTS)

@@ -13,10 +13,10 @@ def lease(token: str, at: float) -> AuditedWrite:
     return AuditedWrite(token, "leases", ("leases", "n", "l"), at, at + 0.1, int(at * 10))
 
 
-def scale(token: str, name: str, at: float, *, accepted: bool = True, exact: bool = True) -> AuditedWrite:
+def scale(token: str, name: str, at: float, *, code: int = 200, exact: bool = True) -> AuditedWrite:
     """A scale write; `exact` ones carry a version."""
-    version = int(at * 10) if exact and accepted else None
-    return AuditedWrite(token, "deployments/scale", ("deployments", "n", name), at, at + 0.1, version, accepted)
+    version = int(at * 10) if exact and code == 200 else None
+    return AuditedWrite(token, "deployments/scale", ("deployments", "n", name), at, at + 0.1, version, code)
 
 
 def test_write_over_a_newer_leader_is_found() -> None:
@@ -38,12 +38,12 @@ def test_late_write_elsewhere_is_counted_with_its_correction() -> None:
 
 def test_refused_writes_after_a_takeover_are_counted() -> None:
     """A conflict is everyday life before the takeover and a fence that held after it."""
-    early, late = scale("a", "x", 2, accepted=False), scale("a", "x", 7, accepted=False)
+    early, late = scale("a", "x", 2, code=409), scale("a", "x", 7, code=409)
     assert judge([lease("a", 1), early, lease("b", 5), late]).refused == (late,)
 
 
 def test_writes_are_read_by_token_from_the_audit_log(tmp_path: Path) -> None:
-    """Only accepted and stale writes of the known tokens count; half a line at the end is left out."""
+    """Only writes of the known tokens count; half a line at the end is left out."""
     payload = base64.urlsafe_b64encode(json.dumps({"jti": "one"}).encode()).decode().rstrip("=")
     assert token_id(f"x.{payload}.y") == "JTI=one"
 
@@ -61,7 +61,7 @@ def test_writes_are_read_by_token_from_the_audit_log(tmp_path: Path) -> None:
         return json.dumps(entry)
 
     log = tmp_path / "audit.log"
-    log.write_text("\n".join([line(), line("get"), line(code=403), line(credential="JTI=two"), line(code=409), "{"]))
+    log.write_text("\n".join([line(), line("get"), line(credential="JTI=two"), line(code=409), "{"]))
     found = audited_writes(log, ["JTI=one"])
     assert [(w.accepted, w.version, w.done - w.received) for w in found] == [(True, 17, 1.5), (False, None, 1.5)]
     assert found[0].subject == ("deployments", "n", "x")

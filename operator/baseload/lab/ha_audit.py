@@ -17,7 +17,6 @@ from typing import Any, Final
 _CREDENTIAL: Final = "authentication.kubernetes.io/credential-id"
 _WRITING: Final = frozenset({"create", "update", "patch", "delete"})
 _LEASES: Final = "leases"
-_CONFLICT: Final = 409
 
 AUDIT_POLICY: Final[dict[str, Any]] = {
     "apiVersion": "audit.k8s.io/v1",
@@ -40,7 +39,8 @@ AUDIT_POLICY: Final[dict[str, Any]] = {
 class AuditedWrite:
     """A write: whose token, of which object, Unix times of arrival and end, and what the answer told.
 
-    `accepted` is False for one that carried an older version than the object has (409).
+    `code` is the server's answer: 409 for a version older than the object's, 504 when the client was gone before the
+    server was done.
     """
 
     token: str
@@ -49,9 +49,14 @@ class AuditedWrite:
     received: float
     done: float
     version: int | None
-    accepted: bool = True
+    code: int = 200
     replicas: int | None = None
     """The number that was written, in a scale or as the intent in a status; None where the answer was not kept."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it was carried out."""
+        return 200 <= self.code < 300
 
     @property
     def is_lease(self) -> bool:
@@ -77,7 +82,7 @@ class LateWrite:
 class Judgement:
     """The leaders' tokens in their order, and their writes after a newer one had the lease.
 
-    Accepted over a newer leader's write, accepted elsewhere, and refused for their version.
+    Accepted over a newer leader's write, accepted elsewhere, and not accepted.
     """
 
     leaders: tuple[str, ...]
@@ -94,7 +99,7 @@ def token_id(token: str) -> str:
 
 
 def audited_writes(audit_log: Path, tokens: Sequence[str]) -> list[AuditedWrite]:
-    """Return what these token ids wrote, and what was refused as stale, in the order of the log."""
+    """Return what these token ids wrote or tried to write, in the order of the log."""
     known = frozenset(tokens)
     found = []
     with audit_log.open(encoding="utf-8") as lines:
@@ -146,12 +151,11 @@ def _write(line: str, tokens: frozenset[str]) -> AuditedWrite | None:
         # The last line may be half written.
         return None
     credential = entry.get("user", {}).get("extra", {}).get(_CREDENTIAL, [""])[0]
-    code = entry.get("responseStatus", {}).get("code", 0)
-    answered = entry.get("stage") == "ResponseComplete" and (200 <= code < 300 or code == _CONFLICT)
-    if credential not in tokens or not answered or entry["verb"] not in _WRITING:
+    code = int(entry.get("responseStatus", {}).get("code", 500))
+    if credential not in tokens or entry.get("stage") != "ResponseComplete" or entry["verb"] not in _WRITING:
         return None
     where, answer = entry["objectRef"], entry.get("responseObject") or {}
-    version = None if code == _CONFLICT else answer.get("metadata", {}).get("resourceVersion")
+    version = None if code >= 300 else answer.get("metadata", {}).get("resourceVersion")
     name = where.get("name") or answer.get("metadata", {}).get("name") or ""
     resource = "/".join(filter(None, (where["resource"], where.get("subresource"))))
     return AuditedWrite(
@@ -161,7 +165,7 @@ def _write(line: str, tokens: frozenset[str]) -> AuditedWrite | None:
         received=_unix(entry["requestReceivedTimestamp"]),
         done=_unix(entry["stageTimestamp"]),
         version=None if version is None else int(version),
-        accepted=code != _CONFLICT,
+        code=code,
         replicas=_replicas(answer),
     )
 

@@ -23,6 +23,7 @@ from baseload.lab.kube_client import KubeClient, connect
 
 _POLL_SECONDS: Final = 0.05
 _LEADERSHIP_LOST: Final = 3
+_STALE: Final = 409
 _LATE_REPLICAS: Final = 5
 
 Heal = Callable[[], None]
@@ -216,7 +217,8 @@ def report(trials: Sequence[Trial], writes: Sequence[AuditedWrite], found: Judge
         "leaders": len(found.leaders),
         "accepted_writes": sum(write.accepted and not write.is_lease for write in writes),
         "accepted_writes_over_a_newer_leader": len(found.overwrites),
-        "writes_of_old_leaders_refused": len(found.refused),
+        "writes_of_old_leaders_refused_as_stale": sum(write.code == _STALE for write in found.refused),
+        "writes_of_old_leaders_given_up_on_the_way": sum(write.code != _STALE for write in found.refused),
         "late_writes_elsewhere": len(found.late),
         "takeover_seconds": _spread([row["takeover_seconds"] for row in rows]),
         "first_write_seconds": _spread([row["first_write_seconds"] for row in rows]),
