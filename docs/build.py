@@ -1,6 +1,6 @@
 """Write docs/reference/ from the code: `python docs/build.py`, or `--check` to say what is stale (exit 1).
 
-Each page has one source: the CRDs, the reasons, the conditions or the command line. Nobody edits a generated page.
+Each page has one source, such as the CRDs, the reasons or the metrics profiles. Nobody edits a generated page.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from baseload.api.conditions import CONDITIONS
 from baseload.api.reasons import Reason
 from baseload.cli.main import cli
 from baseload.control.metrics import OperatorMetrics
+from baseload.observe.profiles import NO_TEMPLATES, PLACEHOLDERS, MetricsProfile, load_profiles
 from baseload.plan.limiters import CHAIN
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -191,6 +192,44 @@ def _exposed(family: Metric) -> str:
     return f"{family.name}_total" if family.type == "counter" else str(family.name)
 
 
+def profiles_page() -> str:
+    """Return the metrics profiles that come along, and what an own one may say."""
+    profiles = load_profiles()
+    signals = [name for name in MetricsProfile.model_fields if name not in NO_TEMPLATES]
+    lines = [
+        NOTICE.format(source="operator/baseload/observe/profiles/"),
+        "# Metrics profiles",
+        "",
+        "`spec.metricsProfileName` of a ModelServing names one of these, or one of your own",
+        "([how to](../how-to/prometheus.md)). The queries are the YAML files in `operator/baseload/observe/profiles`.",
+        "",
+        "| Profile | Reads | Names |",
+        "| --- | --- | --- |",
+        *(f"| `{name}` | {_cell(profile.about)} | {_cell(profile.evidence)} |" for name, profile in profiles.items()),
+        "",
+        "## What each can read",
+        "",
+        f"| | {' | '.join(profiles)} |",
+        f"| --- |{' :---: |' * len(profiles)}",
+        *(f"| `{s}` | {' | '.join('x' if s in p.signals() else '' for p in profiles.values())} |" for s in signals),
+        "",
+        "## Fields",
+        "",
+        "| Field | Meaning |",
+        "| --- | --- |",
+        *(f"| `{name}` | {_cell(field.description or '')} |" for name, field in MetricsProfile.model_fields.items()),
+        "",
+        "## Placeholders",
+        "",
+        "A query is PromQL in which these stand for what differs from one reading to the next.",
+        "",
+        "| Placeholder | Stands for |",
+        "| --- | --- |",
+        *(f"| `${{{name}}}` | {_cell(meaning)} |" for name, meaning in PLACEHOLDERS.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def cli_page() -> str:
     """Return the help of every command."""
     lines = [
@@ -224,6 +263,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reasons.md": reasons_page,
     "limiters.md": limiters_page,
     "metrics.md": metrics_page,
+    "profiles.md": profiles_page,
     "cli.md": cli_page,
 }
 

@@ -3,12 +3,14 @@
 import json
 import time
 from collections.abc import Iterator
+from importlib.resources import files
 
 import pytest
 from fake_prometheus import FakePrometheus, Load
 from operator_lab import OperatorProcess, View, deployment, install, refused, serving, wait_until
 
 from baseload.lab.cluster import Lab
+from baseload.observe import profiles
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -200,6 +202,25 @@ def test_one_broken_object_does_not_stop_the_others(view: View, prometheus: Fake
     view.wait_condition("kind", "Accepted", ("False", "TargetNotScalable"))
     view.wait_condition("profile", "Accepted", ("False", "ProfileNotFound"))
     view.wait_replicas("chat", 2)
+
+
+def test_an_own_profile_is_taken_as_it_comes_and_refused_where_it_is_broken(
+    view: View, prometheus: FakePrometheus
+) -> None:
+    """A ConfigMap beside the operator: broken, corrected, deleted; the serving that names it says so each time."""
+    name = f"house-{view.namespace}"
+    text = files(profiles).joinpath("vllm.yaml").read_text().replace("name: vllm", f"name: {name}", 1)
+    metadata = {"name": name, "namespace": "baseload-system", "labels": {"baseload.dev/metrics-profile": "true"}}
+    configmap = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+    broken = text.replace("vllm:num_requests_waiting{${labelled}}", "vllm:num_requests_waiting", 1)
+    serve(view, prometheus, metricsProfileName=name)
+    view.wait_condition("chat", "Accepted", ("False", "ProfileNotFound"))
+    view.lab.apply({**configmap, "data": {f"{name}.yaml": broken}})
+    view.wait_condition("chat", "Accepted", ("False", "InvalidProfile"))
+    view.lab.apply({**configmap, "data": {f"{name}.yaml": text}})
+    view.wait_condition("chat", "Ready", ("True", "Scaling"))
+    view.lab.kubectl("delete", "configmap", name, "-n", "baseload-system")
+    view.wait_condition("chat", "Accepted", ("False", "ProfileNotFound"))
 
 
 def test_waiting_requests_bring_replicas_within_a_scrape_and_a_tick(

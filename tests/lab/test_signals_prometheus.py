@@ -1,22 +1,16 @@
 """Signals read by a real Prometheus from engines whose arrivals are known: what is told must be what happened."""
 
 import asyncio
-import contextlib
 import itertools
-import os
 import signal
-import socket
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from metrics_world import NAMESPACE, TOKENS_PER_REQUEST, Engine, MetricsWorld
+from real_prometheus import prometheus
 
 from baseload.api.reasons import Reason
-from baseload.lab.build import ensure_tools
 from baseload.observe.fleet import SignalRequest
 from baseload.observe.profiles import load_profiles
 from baseload.observe.prometheus import PrometheusSource
@@ -61,7 +55,7 @@ async def _story(directory: Path) -> Record:
     world, record = MetricsWorld(), []
     runner = await world.serve()
     living = asyncio.create_task(world.live())
-    with _prometheus(directory, world) as (process, url):
+    with prometheus(directory, world.scrape_config()) as (process, url):
         _begin(world)
         source = PrometheusSource(url)
         reader = SignalReader(source, load_profiles(), scrape_seconds=1.0)
@@ -127,27 +121,6 @@ def _changes(world: MetricsWorld) -> list[tuple[float, object]]:
         engines["gone-0"].broken = True
 
     return [(CHANGE_SECONDS, at_change), (CHANGE_SECONDS + 2.5, lambda: engines.pop("shrinking-2"))]
-
-
-@contextlib.contextmanager
-def _prometheus(directory: Path, world: MetricsWorld) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """A Prometheus of this test's own on a free loopback port."""
-    command = ensure_tools(lambda _: None)["prometheus"]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = directory / "prometheus.yaml"
-    config.write_text(yaml.safe_dump({"scrape_configs": [world.scrape_config()]}))
-    arguments = [f"--config.file={config}", f"--storage.tsdb.path={directory / 'data'}"]
-    with (directory / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(
-            [command, *arguments, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log, env=os.environ
-        )
-    try:
-        yield process, f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
 
 
 async def _read(reader: SignalReader) -> dict[str, ServingSignals]:

@@ -25,6 +25,8 @@ from baseload.observe.objects import Workload, WorkloadKey, serving_object
 from baseload.observe.placement import PodShape
 from baseload.observe.pods import PodCensus, StartUpTimes
 from baseload.observe.priorities import Priorities
+from baseload.observe.profile_book import ProfileBook
+from baseload.observe.profiles import load_profiles
 from baseload.observe.target_kinds import KindRef
 from baseload.plan.decision import Decision
 from baseload.plan.planner import plan
@@ -154,7 +156,7 @@ class World:
         self.metrics = OperatorMetrics()
         hands: Any = self.hands
         cluster: Any = self.cluster
-        self.servings = Servings(cluster, {"vllm"})
+        self.servings = Servings(cluster, ProfileBook(load_profiles()))
         self.leading = asyncio.Event()
         self.health = Health(1.0)
         self.controller = Controller(

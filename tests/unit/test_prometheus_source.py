@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import contextlib
 import socket
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from math import inf, isnan
@@ -70,6 +72,7 @@ async def test_the_query_carries_time_and_a_fresh_token(tmp_path: Path) -> None:
 
     async def handler(request: web.Request) -> web.StreamResponse:
         seen.append((request.query["query"], request.query["time"], request.headers["Authorization"]))
+        assert request.query["timeout"] == "4000ms"
         token.write_text("second\n")
         return await answer([])(request)
 
@@ -214,6 +217,27 @@ async def test_a_body_that_drips_ends_at_the_deadline() -> None:
     with pytest.raises(MetricsError, match=r"did not finish its answer in 0\.3 s"):
         await ask(handler, timeout_seconds=0.3)
     assert time.monotonic() - started < 3.0
+
+
+async def test_a_head_that_drips_ends_at_the_deadline_too() -> None:
+    """Each byte would begin the timeout of the socket anew."""
+
+    def drip(listening: socket.socket) -> None:
+        with listening.accept()[0] as connected, contextlib.suppress(OSError):
+            connected.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            for _ in range(600):
+                connected.sendall(b"a")
+                time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        dripping = threading.Thread(target=drip, args=(listening,))
+        dripping.start()
+        source = PrometheusSource(f"http://127.0.0.1:{listening.getsockname()[1]}", timeout_seconds=0.3)
+        with pytest.raises(MetricsError, match="timed out"):
+            await source.query("up", 1.0)
+        source.close()
+        dripping.join(20)
+    assert not dripping.is_alive()
 
 
 async def test_a_body_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:

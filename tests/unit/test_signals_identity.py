@@ -182,7 +182,7 @@ def fault(kind: str, **labels: str) -> tuple[Series, ...]:
     ("kind", "said"),
     [
         ("Forged", "come from the target 10.0.0.9:80 of job evil"),
-        ("Mixed", "pod chat-8b-a of Deployment/chat-8b have more samples"),
+        ("Mixed", "pod chat-8b-a of Deployment/chat-8b were not all scraped from it"),
         ("Duplicated", "is there 2 times"),
     ],
 )
@@ -221,7 +221,7 @@ async def test_faults_are_searched_now_and_then_and_a_failed_search_changes_noth
     assert isinstance(await at(21.0), Value)
 
 
-@pytest.mark.parametrize(("samples", "believed"), [(2.0, False), (3.0, True)])
+@pytest.mark.parametrize(("samples", "believed"), [(3.0, False), (4.0, True)])
 async def test_rates_are_missing_until_there_are_enough_fresh_samples(samples: float, believed: bool) -> None:
     """After a restart of Prometheus or a gap PromQL divides by the whole window; what runs and waits is known."""
     signals = await read({**healthy(), "samples": rows(samples)})
@@ -231,7 +231,7 @@ async def test_rates_are_missing_until_there_are_enough_fresh_samples(samples: f
         assert isinstance(rate, Value) is believed
         if isinstance(rate, Missing):
             assert rate.reason is Reason.STALE
-            assert "a rate needs 3" in rate.message
+            assert "a rate needs 4" in rate.message
 
 
 @pytest.mark.parametrize("offset", [30.0, -30.0])

@@ -2,11 +2,12 @@
 
 import re
 
+import engine_pages
 import promql_parser
 import pytest
 
 from baseload.observe.profiles import MetricsProfile, load_profiles
-from baseload.observe.queries import Windows, any_of, duration, render
+from baseload.observe.queries import BY_POD, Windows, any_of, duration, render
 
 HOSTILE = ('0.5"} or vector(1) #', "a\\b", "+Inf", "line\nbreak", "{x}", "$le", "${le}", "`", "ü-1", "[5m]", "1|2")
 LLAMACPP_NAMES = {
@@ -58,8 +59,8 @@ def test_every_query_speaks_for_the_whole_fleet_by_workload(profile: MetricsProf
 @pytest.mark.parametrize(
     ("scrape_seconds", "rate", "attainment", "learning", "samples"),
     [
-        (1.0, 10.0, 30.0, 15.0, 6),
-        (2.0, 10.0, 30.0, 15.0, 3),
+        (1.0, 10.0, 30.0, 15.0, 9),
+        (2.0, 10.0, 30.0, 15.0, 4),
         (15.0, 60.0, 60.0, 37.5, 3),
         (60.0, 240.0, 240.0, 150.0, 3),
     ],
@@ -80,3 +81,37 @@ def test_the_llamacpp_profile_names_only_what_a_real_server_exposes() -> None:
     """A misspelled metric would be a workload that is missing for ever."""
     text = " ".join(load_profiles()["llamacpp"].templates().values())
     assert set(re.findall(r"llamacpp:\w+", text)) <= LLAMACPP_NAMES
+
+
+def names_in(profile: MetricsProfile) -> set[str]:
+    """The metrics that a profile's queries select."""
+    found: set[str] = set(profile.presence)
+
+    def visit(node: promql_parser.Expr) -> None:
+        if isinstance(node, promql_parser.VectorSelector) and node.name:
+            found.add(node.name)
+
+    for template in profile.signals().values():
+        promql_parser.walk(promql_parser.parse(render(template, Windows.for_scrapes(15.0, 15.0))), pre_visit=visit)
+    return found - {"up"}
+
+
+@pytest.mark.parametrize("name", sorted(engine_pages.PAGES))
+def test_a_profile_names_only_what_its_engine_exposes(name: str) -> None:
+    """A misspelled metric would be a workload that is missing for ever."""
+    lines = [line for page in engine_pages.PAGES[name] for line in page(10.0)]
+    exposed = {re.split(r"[{ ]", line)[0] for line in lines}
+    named = names_in(load_profiles()[name])
+    if name in ("dynamo", "epp"):
+        named = {metric for metric in named if not metric.startswith("vllm:")}
+    assert named <= exposed, named - exposed
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
+def test_queries_for_pods_without_a_label_read_none_that_has_one(profile: MetricsProfile) -> None:
+    """The second set of queries must not count a labelled pod again, nor look outside of its namespaces."""
+    for name, template in profile.signals().items():
+        query = render(template, Windows.for_scrapes(15.0, 15.0), (), BY_POD.within(["team-a"]))
+        for selector in re.findall(r"\{([^}]*)\}", query):
+            assert selector.startswith('baseload_workload="", namespace=~"team-a"'), name
+        assert "baseload_workload" not in query.replace('baseload_workload=""', ""), name

@@ -101,6 +101,7 @@ class Reason(StrEnum):
     )
     PROFILE_NOT_FOUND = "ProfileNotFound", "`spec.metricsProfileName` names no known metrics profile."
     PRIORITY_CLASS_NOT_FOUND = "PriorityClassNotFound", "`spec.priorityClassName` names no PriorityClass."
+    INVALID_PROFILE = "InvalidProfile", "`spec.metricsProfileName` names a profile of the admin that cannot be used."
     FOREIGN_AUTOSCALER = "ForeignAutoscaler", "Another autoscaler already scales the target."
     FOREIGN_WRITER = "ForeignWriter", "Somebody else keeps writing the replicas of the target."
     TARGET_CONFLICT = "TargetConflict", "An older ModelServing already scales the target."

@@ -201,6 +201,10 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
         "The operator does not know the metrics profile, so it cannot read this engine.",
         "set `spec.metricsProfileName` to one of those that the message names",
     ),
+    Reason.INVALID_PROFILE: Sentence(
+        "The metrics profile is in a ConfigMap of the operator's admin and cannot be used as it stands.",
+        "have the admin correct the field that the message names",
+    ),
     Reason.PRIORITY_CLASS_NOT_FOUND: Sentence(
         "`spec.priorityClassName` names no PriorityClass of this cluster, so its rank is not known.",
         "`kubectl get priorityclasses`, then correct the name or leave it out",

@@ -32,6 +32,7 @@ from baseload.control.settings import Settings
 from baseload.errors import BaseloadError, ConfigError, NotFoundError, UnavailableError
 from baseload.observe.cluster import Cluster
 from baseload.observe.connection import KubeConnection
+from baseload.observe.profile_book import ProfileBook
 from baseload.observe.profiles import load_profiles
 from baseload.observe.prometheus import PrometheusSource
 from baseload.observe.prometheus_auth import Credentials
@@ -70,9 +71,9 @@ async def run_operator(settings: Settings, selector: TimedSelector | None = None
     connection = await KubeConnection.open(settings.kubeconfig)
     try:
         await check_resources(connection)
-        profiles = load_profiles()
+        profiles = ProfileBook(load_profiles())
         reader = SignalReader(source, profiles, scrape_seconds=settings.scrape_seconds)
-        await Operator(settings, connection, reader, frozenset(profiles), selector).run()
+        await Operator(settings, connection, reader, profiles, selector).run()
     finally:
         await connection.close()
         source.close()
@@ -103,6 +104,12 @@ def end_at_once(why: str) -> None:
     os._exit(LEADERSHIP_LOST)
 
 
+def own_namespace(settings: Settings) -> str:
+    """The namespace that the operator runs in, or would run in if it did not run outside of the cluster."""
+    in_pod = settings.kubeconfig is None and POD_NAMESPACE_FILE.exists()
+    return POD_NAMESPACE_FILE.read_text().strip() if in_pod else DEFAULT_NAMESPACE
+
+
 def election_of(
     settings: Settings, connection: KubeConnection, ready: Callable[[], bool]
 ) -> tuple[Fence, Elector | None]:
@@ -110,10 +117,7 @@ def election_of(
     if settings.lease_times is None:
         return Fence.always_open(), None
     fence = Fence()
-    namespace = settings.lease_namespace
-    if namespace is None:
-        in_pod = settings.kubeconfig is None and POD_NAMESPACE_FILE.exists()
-        namespace = POD_NAMESPACE_FILE.read_text().strip() if in_pod else DEFAULT_NAMESPACE
+    namespace = settings.lease_namespace or own_namespace(settings)
     store = LeaseStore(connection.api_client, namespace, settings.lease_name, connection.reload)
     return fence, Elector(store, fence, settings.lease_times, lost=end_at_once, ready=ready)
 
@@ -126,7 +130,7 @@ class Operator:
         settings: Settings,
         connection: KubeConnection,
         reader: SignalReader,
-        profiles: frozenset[str],
+        profiles: ProfileBook,
         selector: TimedSelector | None = None,
     ) -> None:
         self._settings = settings
@@ -147,6 +151,7 @@ class Operator:
             events.run,
             self._cluster.run,
             tidy_up,
+            profiles.watch(connection, own_namespace(settings)).run,
             lambda: self._health.watch_lag(self._metrics.loop_lag.set),
         )
         self._controller = Controller(

@@ -1,7 +1,7 @@
 """What the operator keeps of each serving between ticks, and the state it shows the decision."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from baseload.observe.catalog import Entry
 from baseload.observe.cluster import Cluster
 from baseload.observe.fleet import SignalRequest
 from baseload.observe.objects import Workload
+from baseload.observe.profile_book import ProfileBook
 from baseload.observe.schedules import windows_around
 from baseload.observe.translate import Accepted
 from baseload.plan.memory import ServingMemory, without_times
@@ -86,7 +87,7 @@ class Looked:
 class Servings:
     """The records of all servings and how a record and the cluster make a ServingState."""
 
-    def __init__(self, cluster: Cluster, profiles: Collection[str]) -> None:
+    def __init__(self, cluster: Cluster, profiles: ProfileBook) -> None:
         self.records: dict[ServingKey, ServingRecord] = {}
         self._cluster = cluster
         self._profiles = profiles
@@ -145,13 +146,14 @@ class Servings:
         return gone
 
     def look(self, entry: Entry, book: AcceleratorBook, now: float) -> Looked | None:
-        """The state of one serving now; None while its target's kind was not listed or its signals not read."""
+        """The state of one serving now; None while what it names was not listed or its signals not read."""
         accepted = entry.accepted
         record = self.record(entry)
         if not isinstance(accepted, Accepted):
             return Looked(entry, record, None, _state(entry, record, None, accepted))
         target = accepted.target
-        if not self._cluster.is_known(accepted.kind) or record.signals is None:
+        is_listed = accepted.profile in self._profiles or self._profiles.is_settled
+        if not self._cluster.is_known(accepted.kind) or record.signals is None or not is_listed:
             return None
         workload = self._cluster.workload(target)
         refusal = self._cluster.kind_refusal(accepted.kind) or self._refusal(entry, accepted, workload)
@@ -189,10 +191,9 @@ class Servings:
             return Refusal(
                 Reason.TARGET_NOT_SCALABLE, f"{message}, so its scale can be neither read nor written; set it"
             )
-        if accepted.profile not in self._profiles:
-            known = ", ".join(sorted(self._profiles))
-            message = f"`spec.metricsProfileName` has value '{accepted.profile}'; known profiles are {known}"
-            return Refusal(Reason.PROFILE_NOT_FOUND, message)
+        unreadable = self._profiles.refusal(accepted.profile, entry.key.namespace)
+        if unreadable is not None:
+            return unreadable
         priority = self._cluster.priorities.of(accepted.priority_class, workload.priority_class)
         if isinstance(priority, Refusal):
             return priority

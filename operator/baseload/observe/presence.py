@@ -3,9 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 TARGETS = 'up{namespace!="", pod!=""}'
+LABELLED_TARGETS = 'up{namespace!="", pod!="", baseload_workload!=""}'
 """One series per target, with the labels of the target: Prometheus makes it itself, so no pod can relabel it."""
 
 TARGET = "job, instance, namespace, pod"
+
+CLAIMS = 'namespace!=""${confined}'
+CLAIMS_WORKLOAD = 'namespace!="", baseload_workload!=""${confined}'
 
 MIXED_RATIO = 1.5
 """Two pods that write into one series leave twice as many samples as there were scrapes."""
@@ -18,19 +22,22 @@ def templates(names: Sequence[str]) -> Mapping[str, str]:
     `samples`: how many samples the rate window holds of the pod seen for longest. `unlabelled`: pods whose series
     carry no workload label. `faults`: series that cannot be trusted, with the label `fault` saying why.
     """
-    labelled = selector(names, "${labelled}")
+    fresh = _first(names, "${labelled}", "max by (${workload}) (timestamp(SELECTOR))")
+    failed = _first(names, "${labelled}", "0 * sum by (${workload}) (last_over_time(SELECTOR[5m]))")
     return {
-        "freshness": (
-            f"max by (${{workload}}) (timestamp({labelled}))\n"
-            f"or 0 * sum by (${{workload}}) (last_over_time({labelled}[5m]))"
-        ),
-        "samples": f"max by (${{workload}}) (count_over_time({labelled}[${{rate_window}}]))",
+        "freshness": f"{fresh}\nor {failed}",
+        "samples": _first(names, "${labelled}", "max by (${workload}) (count_over_time(SELECTOR[${rate_window}]))"),
         "unlabelled": _unlabelled(names),
         "faults": _faults(names),
     }
 
 
-def selector(names: Sequence[str], matchers: str) -> str:
+def _first(names: Sequence[str], matchers: str, query: str) -> str:
+    """The same query of each name, of each row the first: functions drop the name, so two would become one series."""
+    return "\nor ".join(query.replace("SELECTOR", f"{name}{{{matchers}}}") for name in names)
+
+
+def _selector(names: Sequence[str], matchers: str) -> str:
     """A vector selector of one metric, or of any of several names that are one metric in different versions."""
     if len(names) == 1:
         return f"{names[0]}{{{matchers}}}"
@@ -39,37 +46,53 @@ def selector(names: Sequence[str], matchers: str) -> str:
 
 def _unlabelled(names: Sequence[str]) -> str:
     """A pod that two jobs scrape and one of them labels is labelled."""
-    without = selector(names, 'baseload_workload=""${confined}')
-    labelled = selector(names, 'baseload_workload!=""${confined}')
+    without = _selector(names, 'baseload_workload=""${confined}')
+    labelled = _selector(names, 'baseload_workload!=""${confined}')
     return f"count by (namespace, pod) ({without})\nunless on (namespace, pod) {labelled}"
 
 
 def _faults(names: Sequence[str]) -> str:
-    """Forged (honorLabels lets a pod choose its labels), Mixed (two pods in one series), Duplicated (two Prometheus).
-
-    A series is forged when it claims a target that `up` does not know, although `up` knows the true target under
-    another identity, or the claimed pod or workload under another target. Series that come from elsewhere (federation,
-    remote write) without their `up` cannot be judged and are believed.
-    """
-    claims = selector(names, 'namespace!=""${confined}')
-    claims_workload = selector(names, 'namespace!="", baseload_workload!=""${confined}')
-    labelled_targets = TARGETS.replace("}", ', baseload_workload!=""}')
-    stray = f"({claims} unless on ({TARGET}) {TARGETS})"
-    forged = (
-        f"({stray} and on (job, instance) {TARGETS})\n"
-        f"or ({stray} and on (namespace, pod) {TARGETS})\n"
-        f"or ({stray} and on (namespace, baseload_workload) {labelled_targets})\n"
-        f"or ({claims_workload} unless on ({TARGET}, baseload_workload) {TARGETS} and on ({TARGET}) {labelled_targets})"
-    )
-    mixed = (
-        f"max by ({TARGET}, baseload_workload) (count_over_time({claims}[${{rate_window}}]))\n"
-        f"> on ({TARGET}) group_left ()\n"
-        f"{MIXED_RATIO} * max by ({TARGET}) (count_over_time({TARGETS}[${{rate_window}}]))"
-    )
-    duplicated = (
-        f"count by ({TARGET}, container, endpoint, baseload_workload) ({TARGETS}) > 1\nand on (namespace, pod) {claims}"
-    )
+    """Forged and Mixed (honorLabels lets a pod choose its labels), Duplicated (two Prometheus read as one)."""
+    found = (("Forged", _forged(names)), ("Mixed", _mixed(names)), ("Duplicated", _duplicated(names)))
     return "\nor ".join(
         f'label_replace(max by ({TARGET}, baseload_workload) ({rows}), "fault", "{fault}", "", "")'
-        for fault, rows in (("Forged", forged), ("Mixed", mixed), ("Duplicated", duplicated))
+        for fault, rows in found
+    )
+
+
+def _forged(names: Sequence[str]) -> str:
+    """Series that claim a target that `up` does not know, although it knows the true one, or the claimed, otherwise.
+
+    Series that come from elsewhere (federation, remote write) without their `up` cannot be judged and are believed.
+    """
+    stray = f"({_selector(names, CLAIMS)} unless on ({TARGET}) {TARGETS})"
+    return (
+        f"({stray} and on (job, instance) {TARGETS})\n"
+        f"or ({stray} and on (namespace, pod) {TARGETS})\n"
+        f"or ({stray} and on (namespace, baseload_workload) {LABELLED_TARGETS})\n"
+        f"or ({_selector(names, CLAIMS_WORKLOAD)} unless on ({TARGET}, baseload_workload) {TARGETS}"
+        f" and on ({TARGET}) {LABELLED_TARGETS})"
+    )
+
+
+def _mixed(names: Sequence[str]) -> str:
+    """Series of a target of which there are more samples than scrapes, or one from another instant than its scrape.
+
+    Prometheus gives all samples of a scrape the same time, that of `up` included.
+    """
+    samples = f"max by ({TARGET}, baseload_workload) (count_over_time(SELECTOR[${{rate_window}}]))"
+    return (
+        f"({_first(names, CLAIMS, samples)})\n"
+        f"> on ({TARGET}) group_left ()\n"
+        f"{MIXED_RATIO} * max by ({TARGET}) (count_over_time({TARGETS}[${{rate_window}}]))\n"
+        f"or ({_first(names, CLAIMS, 'timestamp(SELECTOR)')})\n"
+        f"!= on ({TARGET}) group_left () max by ({TARGET}) (timestamp({TARGETS}))"
+    )
+
+
+def _duplicated(names: Sequence[str]) -> str:
+    """Targets that are there more than once, and how often."""
+    return (
+        f"count by ({TARGET}, container, endpoint, baseload_workload) ({TARGETS}) > 1\n"
+        f"and on (namespace, pod) {_selector(names, CLAIMS)}"
     )

@@ -42,7 +42,10 @@ class PrometheusSource:
     ) -> None:
         self.url = checked_url(url)
         host = urlsplit(self.url).hostname or ""
-        self._session = BoundedSession(timeout_seconds, GuardedAdapter(loopback_allowed=names_loopback(host)))
+        adapter = GuardedAdapter(loopback_allowed=names_loopback(host), deadline_seconds=timeout_seconds)
+        self._session = BoundedSession(timeout_seconds, adapter)
+        # A query that we have given up should not go on to load Prometheus.
+        self._timeout = f"{timeout_seconds * 1000:.0f}ms"
         (credentials or Credentials()).apply(self._session)
         self._client = PrometheusConnect(
             self.url, session=self._session, retry=Retry(total=0, redirect=False), timeout=timeout_seconds
@@ -65,7 +68,7 @@ class PrometheusSource:
 
     def _query(self, promql: str, time: float) -> tuple[Series, ...]:
         try:
-            rows = self._client.custom_query(promql, params={"time": f"{time:.3f}"})
+            rows = self._client.custom_query(promql, params={"time": f"{time:.3f}", "timeout": self._timeout})
             return tuple(_series(row) for row in rows)
         except MetricsError:
             raise

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from math import ceil
+from math import floor
 from string import Template
 from typing import Self
 
@@ -15,8 +15,8 @@ RATE_SCRAPES = 4.0
 LEARNING_SCRAPES = 2.5
 """A rate needs two samples in its window, whatever the phase of the scrapes."""
 
-LEAST_SAMPLES_SHARE = 0.6
-"""Share of the samples of a full rate window without which a rate is not believed: three of four."""
+SPARE_SAMPLES = 1
+"""How many samples of a full rate window may lack before a rate is not believed: one scrape may fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Windows:
             rate_seconds=rate_seconds,
             attainment_seconds=max(RATE_SCRAPES * scrape_seconds, LEAST_ATTAINMENT_SECONDS),
             learning_seconds=max(LEARNING_SCRAPES * scrape_seconds, learning_seconds),
-            least_samples=max(ceil(LEAST_SAMPLES_SHARE * rate_seconds / scrape_seconds), 2),
+            least_samples=max(floor(rate_seconds / scrape_seconds) - SPARE_SAMPLES, 2),
         )
 
     def placeholders(self) -> Mapping[str, str]:

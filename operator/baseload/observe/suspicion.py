@@ -13,7 +13,7 @@ WORDS = {
         "set honorLabels: false on its PodMonitor or ServiceMonitor, or enforcedNamespaceLabel on the Prometheus"
     ),
     "Mixed": (
-        "series of pod {pod} of {workload} have more samples than it was scraped for, so another pod writes into them; "
+        "series of pod {pod} of {workload} were not all scraped from it, so another pod claims its labels; "
         "find the monitor that sets honorLabels: true and turn it off"
     ),
     "Duplicated": (

@@ -16,20 +16,18 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from baseload.errors import ConfigError
 from baseload.observe import presence
 
-PLACEHOLDERS = frozenset(
-    {
-        "labelled",
-        "workload",
-        "replica",
-        "rate_window",
-        "rate_window_seconds",
-        "history_window",
-        "attainment_window",
-        "learning_window",
-        "le",
-    }
-)
-"""What a template may contain as `${name}`."""
+PLACEHOLDERS = {
+    "labelled": "the label matchers that select series of workloads; in every selector",
+    "workload": "the labels of a row of a workload, to group by",
+    "replica": "the labels of a row of a replica, to group by",
+    "rate_window": "the window of a rate: four scrapes, at least 10 s",
+    "rate_window_seconds": "the same as a number of seconds",
+    "history_window": "twice that window",
+    "attainment_window": "the window of a share of requests: four scrapes, at least 30 s",
+    "learning_window": "the window of what is learned of a replica: 15 s, or two and a half scrapes if that is longer",
+    "le": "a regular expression for the buckets that are needed",
+}
+"""What a template may contain as `${name}`, and what it stands for."""
 
 LABEL_VALUE_LIMIT = 63
 
@@ -38,7 +36,7 @@ def _template(text: str) -> str:
     template = Template(text)
     if not template.is_valid():
         raise ValueError("a dollar sign that starts no ${placeholder} must be doubled")
-    unknown = sorted(set(template.get_identifiers()) - PLACEHOLDERS)
+    unknown = sorted(set(template.get_identifiers()) - PLACEHOLDERS.keys())
     if unknown:
         raise ValueError(f"unknown placeholder {unknown[0]!r}; known are {', '.join(sorted(PLACEHOLDERS))}")
     return text
@@ -56,7 +54,7 @@ NamespaceName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
 class MetricsProfile(BaseModel):
     """The PromQL templates of one engine; a signal that the engine does not expose is left out."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=LABEL_VALUE_LIMIT)
     """What `spec.metricsProfileName` says."""
