@@ -27,6 +27,7 @@ from baseload.control.operator import Operator
 from baseload.control.settings import Settings
 from baseload.errors import MetricsError
 from baseload.observe.metrics_source import PartialAnswerError, Series
+from baseload.observe.profile_book import ProfileBook
 from baseload.observe.profiles import load_profiles
 from baseload.observe.signals import SignalReader
 
@@ -178,7 +179,7 @@ class World:
         connection = self.connect(name)
         settings = Settings("http://metrics", tick_seconds=TICK_SECONDS, scrape_seconds=5.0, lease_times=self.lease)
         reader = SignalReader(self.metrics, profiles(), scrape_seconds=settings.scrape_seconds)
-        operator = Operator(settings, connection, reader, frozenset(profiles()))
+        operator = Operator(settings, connection, reader, ProfileBook(profiles()))
         life = Life(name, connection, operator)
         if operator._elector is not None:
             operator._elector._lost = life.lose
