@@ -21,7 +21,7 @@ from baseload.plan.snapshot import Refusal
 
 logger = logging.getLogger(__name__)
 
-SELECTOR = "?labelSelector=baseload.dev%2Fmetrics-profile%3Dtrue"
+SELECTOR = "baseload.dev/metrics-profile=true"
 SUFFIX = ".yaml"
 LONGEST_TEXT = 65536
 FIRST_LIST_PATIENCE_SECONDS = 10.0
@@ -64,8 +64,8 @@ class ProfileBook(Mapping[str, MetricsProfile]):
 
     def watch(self, connection: KubeConnection, namespace: str) -> Watch[Documents]:
         """The watch that keeps the own profiles current while it runs."""
-        path = f"/api/v1/namespaces/{namespace}/configmaps{SELECTOR}"
-        self._watch = Watch(connection, path, documents_of, self.changed)
+        path = f"/api/v1/namespaces/{namespace}/configmaps"
+        self._watch = Watch(connection, path, documents_of, self.changed, label_selector=SELECTOR)
         self._patient_until = self._clock() + FIRST_LIST_PATIENCE_SECONDS
         return self._watch
 

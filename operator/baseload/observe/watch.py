@@ -54,6 +54,7 @@ class Watch(Generic[Lean]):
         clock: Callable[[], float] = time.time,
         inactivity_seconds: float = INACTIVITY_SECONDS,
         ends_on: Collection[int] = (),
+        label_selector: str = "",
     ) -> None:
         self.path = path
         self.objects: dict[Key, Lean] = {}
@@ -68,6 +69,7 @@ class Watch(Generic[Lean]):
         self._clock = clock
         self._ends_on = ends_on
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=inactivity_seconds)
+        self._selection = {"labelSelector": label_selector} if label_selector else {}
         self._version: str | None = None
         self._has_watch_list = True
 
@@ -98,6 +100,7 @@ class Watch(Generic[Lean]):
         if self._version is None and not self._has_watch_list:
             await self._list()
         parameters = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(SERVER_TIMEOUT_SECONDS)}
+        parameters |= self._selection
         seen: set[Key] | None = None
         if self._version is None:
             seen = set()
@@ -139,7 +142,7 @@ class Watch(Generic[Lean]):
     async def _list(self) -> None:
         """The whole picture by pages, for servers without watch-list."""
         seen: set[Key] = set()
-        parameters = {"limit": str(PAGE_SIZE)}
+        parameters = {"limit": str(PAGE_SIZE), **self._selection}
         while True:
             page = orjson.loads(await self._connection.get(self.path, parameters))
             for raw in page["items"]:
