@@ -158,24 +158,6 @@ def test_older_serving_of_a_target_wins(view: View, prometheus: FakePrometheus) 
     view.wait_replicas("chat", 4)
 
 
-def test_foreign_writes_are_put_back_three_times_and_then_left(view: View, prometheus: FakePrometheus) -> None:
-    """Somebody else's number is put back three times; the fourth is a Conflict until an annotation changes."""
-    serve(view, prometheus, least=2, most=3)
-    view.wait_replicas("chat", 2)
-    wait_until(lambda: view.status("chat").get("display", {}).get("replicas") == "2/2", "two ready")
-    for _ in range(3):
-        view.scale("chat", 6)
-        view.wait_replicas("chat", 2)
-        time.sleep(1.2)
-    view.scale("chat", 6)
-    view.wait_condition("chat", "Conflict", ("True", "ForeignWriter"))
-    time.sleep(2.0)
-    assert view.replicas("chat") == 6
-    view.lab.kubectl("annotate", "msv", "chat", "-n", view.namespace, "baseload.dev/note=looked")
-    wait_until(lambda: view.replicas("chat") <= 3, "back inside the bounds")
-    view.wait_condition("chat", "Conflict", ("False", "NoConflict"))
-
-
 def test_scales_stateful_sets(view: View, prometheus: FakePrometheus) -> None:
     """A StatefulSet is scaled like a Deployment."""
     prometheus.loads[view.namespace, "StatefulSet/chat"] = Load()
