@@ -1,5 +1,6 @@
 """Options that the commands share which read a cluster from a person's machine, and how they print."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,14 @@ from rich.console import Console
 FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 Decorated = Callable[..., Any]
+
+PROMETHEUS_FILES = {
+    "--prometheus-token-file": "File with a bearer token for Prometheus.",
+    "--prometheus-basic-auth-file": "File with `user:password`.",
+    "--prometheus-ca-file": "File with the certificate authority of Prometheus.",
+    "--prometheus-certificate-file": "File with your certificate, for mutual TLS.",
+    "--prometheus-key-file": "File with the key of that certificate.",
+}
 
 
 def cluster_options(command: Decorated) -> Decorated:
@@ -23,26 +32,38 @@ def cluster_options(command: Decorated) -> Decorated:
 
 
 def prometheus_options(command: Decorated) -> Decorated:
-    """Which Prometheus: the same options and variables as the operator's."""
-    for option in (
-        click.option(
-            "--prometheus-ca-file",
-            type=FILE,
-            envvar="BASELOAD_PROMETHEUS_CA_FILE",
-            help="File with the certificate authority of Prometheus.",
-        ),
-        click.option(
-            "--prometheus-token-file",
-            type=FILE,
-            envvar="BASELOAD_PROMETHEUS_TOKEN_FILE",
-            help="File with a bearer token for Prometheus.",
-        ),
-        click.option(
-            "--prometheus-url", envvar="BASELOAD_PROMETHEUS_URL", help="The operator's Prometheus, as seen from here."
-        ),
-    ):
-        command = option(command)
-    return command
+    """Which Prometheus: the operator's own options and variables; the command gets one value, `door`."""
+
+    @functools.wraps(command)
+    def with_door(
+        *,
+        prometheus_url: str | None,
+        prometheus_token_file: Path | None,
+        prometheus_basic_auth_file: Path | None,
+        prometheus_ca_file: Path | None,
+        prometheus_certificate_file: Path | None,
+        prometheus_key_file: Path | None,
+        **others: Any,  # noqa: ANN401 - the command's own
+    ) -> Any:  # noqa: ANN401 - the command's own
+        # Imported here, so that `baseload --help` does not load the clients.
+        from baseload.doctor.probe import Door  # noqa: PLC0415
+        from baseload.observe.prometheus_auth import Credentials  # noqa: PLC0415
+
+        credentials = Credentials(
+            token_file=prometheus_token_file,
+            basic_file=prometheus_basic_auth_file,
+            ca_file=prometheus_ca_file,
+            certificate_file=prometheus_certificate_file,
+            key_file=prometheus_key_file,
+        )
+        return command(door=None if prometheus_url is None else Door(prometheus_url, credentials), **others)
+
+    decorated: Decorated = with_door
+    for name, words in reversed(PROMETHEUS_FILES.items()):
+        variable = f"BASELOAD_{name.removeprefix('--').replace('-', '_').upper()}"
+        decorated = click.option(name, type=FILE, envvar=variable, help=words)(decorated)
+    words = "The operator's Prometheus, as seen from here."
+    return click.option("--prometheus-url", envvar="BASELOAD_PROMETHEUS_URL", help=words)(decorated)
 
 
 output_option = click.option(

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -12,6 +13,9 @@ from rich.text import Text
 from baseload.cli._reading import cluster_options, console, output_option, prometheus_options
 from baseload.doctor.story import Line, Story
 from baseload.doctor.times import parse_at
+
+if TYPE_CHECKING:
+    from baseload.doctor.probe import Door
 
 
 @click.command()
@@ -28,9 +32,7 @@ def why(
     at_text: str | None,
     kubeconfig: Path | None,
     context: str | None,
-    prometheus_url: str | None,
-    prometheus_token_file: Path | None,
-    prometheus_ca_file: Path | None,
+    door: "Door | None",
     output: str,
 ) -> int:
     """Tell in words why the ModelServing NAME has the number of replicas that it has.
@@ -43,8 +45,7 @@ def why(
     """
     now = time.time()
     at = None if at_text is None else parse_at(at_text, now)
-    prometheus = (prometheus_url, prometheus_token_file, prometheus_ca_file)
-    story = asyncio.run(_tell((namespace, name, at), (kubeconfig, context), prometheus, now))
+    story = asyncio.run(_tell((namespace, name, at), (kubeconfig, context), door, now))
     if output == "json":
         click.echo(json.dumps(story.as_json(), indent=2))
     else:
@@ -71,18 +72,16 @@ def _show_line(line: Line, screen: Console) -> None:
 async def _tell(
     asked: tuple[str | None, str, float | None],
     cluster: tuple[Path | None, str | None],
-    prometheus: tuple[str | None, Path | None, Path | None],
+    door: "Door | None",
     now: float,
 ) -> Story:
     # Imported here, so that `baseload --help` does not load the Kubernetes client.
     from baseload.doctor.access import opened  # noqa: PLC0415
     from baseload.doctor.telling import Question, answer  # noqa: PLC0415
     from baseload.observe.prometheus import PrometheusSource  # noqa: PLC0415
-    from baseload.observe.prometheus_auth import Credentials  # noqa: PLC0415
 
     namespace, name, at = asked
-    url, token_file, ca_file = prometheus
-    source = None if url is None else PrometheusSource(url, Credentials(token_file=token_file, ca_file=ca_file))
+    source = None if door is None else PrometheusSource(door.url, door.credentials)
     try:
         async with opened(*cluster) as access:
             return await answer(access, Question(namespace or access.namespace, name, at), source, now)

@@ -42,8 +42,10 @@ class Access:
         except ApiError as error:
             return Unread(brief(error))
 
-    async def every(self, path: str, parameters: Mapping[str, str] | None = None) -> tuple[Raw, ...] | Unread:
-        """All objects of a collection by pages; none when the cluster does not know the kind."""
+    async def every(
+        self, path: str, parameters: Mapping[str, str] | None = None, *, absent: "tuple[Raw, ...] | Unread" = ()
+    ) -> tuple[Raw, ...] | Unread:
+        """All objects of a collection by pages; `absent` when the cluster does not know the kind."""
         found: list[Raw] = []
         asked = {"limit": str(PAGE_SIZE), **(parameters or {})}
         try:
@@ -55,7 +57,7 @@ class Access:
                     return tuple(found)
                 asked["continue"] = token
         except NotFoundError:
-            return ()
+            return absent
         except ApiError as error:
             return Unread(brief(error))
 
