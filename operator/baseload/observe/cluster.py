@@ -232,14 +232,16 @@ class Cluster:
                 pass
 
     async def _wait_for_first_list(self) -> None:
-        """Let kopf deliver what exists, for a while: what it does not deliver the resync fetches one by one."""
-        servings = await metadata_of(self._connection, SERVINGS_PATH)
-        pools = await metadata_of(self._connection, POOLS_PATH)
-        deadline = self._clock() + FIRST_LIST_PATIENCE_SECONDS
+        """Let kopf deliver what exists, while it delivers: what it leaves out the resync fetches one by one."""
+        servings = {ServingKey(*key) for key in await metadata_of(self._connection, SERVINGS_PATH)}
+        pools = {name for _, name in await metadata_of(self._connection, POOLS_PATH)}
+        count, deadline = 0, self._clock() + FIRST_LIST_PATIENCE_SECONDS
         while self._clock() < deadline:
             known = self.catalog.entries
-            if all(ServingKey(*k) in known for k in servings) and all(n in self.catalog.pools for _, n in pools):
+            if len(known) >= len(servings) and servings <= known.keys() and pools <= self.catalog.pools.keys():
                 return
+            if len(known) > count:
+                count, deadline = len(known), self._clock() + FIRST_LIST_PATIENCE_SECONDS
             await asyncio.sleep(0.1)
 
 
