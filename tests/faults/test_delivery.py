@@ -14,6 +14,7 @@ from fault_objects import NAMESPACE
 from fault_scenarios import SCENARIOS, begin, bounds_change, scale_up, serving_recreated, target_recreated
 from fault_world import DEPLOYMENTS, SERVINGS, World, fixpoint, run_world
 
+from baseload.control.handlers import take_serving
 from baseload.plan.snapshot import ServingKey
 
 BY_NAME = {scenario.__name__: scenario for scenario in SCENARIOS}
@@ -66,6 +67,25 @@ def test_lost_events_of_our_own_kinds_are_found_by_the_resync() -> None:
         gone = ServingKey(NAMESPACE, "other")
         await world.until(lambda: gone not in cluster.catalog.entries, "the ghost is forgotten", 310.0)
         assert cluster.ghosts >= 3
+
+    run_world(story)
+
+
+def test_serving_that_is_replaced_at_once_is_served() -> None:
+    """The only serving of a kind is deleted and made anew in one breath: its workload is watched on."""
+
+    async def story(world: World) -> None:
+        await begin(world)
+        world.feed_loss = 1.0
+        key = (NAMESPACE, "chat")
+        old = world.api.get(SERVINGS, key)
+        world.remove(SERVINGS)
+        world.serve(least=3)
+        cluster = world.lives[-1].operator._cluster
+        for kind, raw in (("DELETED", old), ("ADDED", world.api.get(SERVINGS, key))):
+            take_serving(cluster.catalog, {"type": kind, "object": raw}, cluster.relisted.set)  # type: ignore[arg-type, typeddict-item]
+        await world.until(lambda: world.replicas() == 3, "three replicas", 60.0)
+        await world.until(lambda: world.condition("Ready")[0] == "True", "Ready", 60.0)
 
     run_world(story)
 

@@ -44,9 +44,9 @@ def test_crash_after_each_write_changes_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_failure_of_each_write_changes_nothing(name: str) -> None:
-    """Each write meets one of: its answer lost, no connection, 409, 429, 500, 401; the fixpoint stays."""
+    """Every second write meets one of: its answer lost, no connection, 409, 429, 500, 401; the fixpoint stays."""
     expected, count = end_without_faults(name)
-    for k in range(1, count + 1):
-        mishap = MISHAPS[1 + (k + len(name)) % (len(MISHAPS) - 1)]
+    for k in range(1 + len(name) % 2, count + 1, 2):
+        mishap = MISHAPS[1 + (k // 2 + len(name)) % (len(MISHAPS) - 1)]
         found, _ = end_of(BY_NAME[name], {k: mishap})
         assert found == expected, f"{mishap} of write {k} of {count}"

@@ -18,6 +18,7 @@ import orjson
 
 Raw = dict[str, Any]
 Key = tuple[str, str]
+BOOKMARK_SECONDS = 20.0
 INITIAL_END = {"k8s.io/initial-events-end": "true"}
 
 
@@ -76,6 +77,7 @@ class FakeApi:
         self.compacted = 0
         self.outage = False
         self.has_watch_list = True
+        self.on_accepted: Callable[[Request, Raw | None, Raw], None] = lambda *_: None
         self._clock = clock
         self._history: dict[str, list[Change]] = defaultdict(list)
         self._wake: dict[str, set[asyncio.Event]] = defaultdict(set)
@@ -132,10 +134,12 @@ class FakeApi:
 
     def handle(self, request: Request) -> Answer:
         """Carry out one request at once."""
+        before = self.get(request.collection, request.key) if request.writes else None
         answer = self._handled(request)
         self.served.append((request, answer.code))
         if request.writes and answer.code < 300:
             self.accepted.append(request)
+            self.on_accepted(request, before, answer.body)
         return answer
 
     def _handled(self, request: Request) -> Answer:
@@ -204,7 +208,7 @@ class FakeApi:
                     return
                 try:
                     # Not `wait_for`, which before Python 3.12 loses a cancellation that comes with the event.
-                    async with asyncio.timeout(min(left, 60.0)):
+                    async with asyncio.timeout(min(left, BOOKMARK_SECONDS)):
                         await wake.wait()
                 except TimeoutError:
                     yield _bookmark(position)

@@ -6,7 +6,7 @@ from fake_api import Raw
 
 NAMESPACE = "team"
 START_UP_SECONDS = 12.0
-WINDOW_SECONDS = 30.0
+WINDOW_SECONDS = 20.0
 ITL_TARGET_MILLISECONDS = 250
 """A boundary of the fake Prometheus' histogram; a replica holds 30 sequences or 1.2 requests a second inside it."""
 

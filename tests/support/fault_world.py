@@ -38,7 +38,7 @@ DEPLOYMENTS = "/apis/apps/v1/deployments"
 PODS, NODES = "/api/v1/pods", "/api/v1/nodes"
 AUTOSCALERS = "/apis/autoscaling/v2/horizontalpodautoscalers"
 TICK_SECONDS = 5.0
-QUIET_SECONDS = 75.0
+QUIET_SECONDS = 65.0
 """Longer than a scale-down window and the time after which another kind of reason is published."""
 ALPHA_SECONDS, SLOPE_SECONDS, TOKENS = 0.1, 0.005, 100.0
 """The engines' law: time between tokens without load, what each sequence adds to it, and tokens of a request."""

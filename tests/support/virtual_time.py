@@ -87,20 +87,43 @@ class Clock:
         return getattr(time, name)
 
 
+class Session:
+    """A virtual loop that stands still between calls of `do`, with the operator's clocks following it."""
+
+    def __init__(self) -> None:
+        self.loop = VirtualLoop()
+        self.clock = Clock(self.loop)
+        self._clocks = operator_clocks(self.clock)
+        self._clocks.__enter__()
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end."""
+        return self.loop.run_until_complete(work)
+
+    def close(self) -> None:
+        """End every task, and give the clocks back."""
+        try:
+            pending = asyncio.all_tasks(self.loop)
+            for task in pending:
+                task.cancel()
+            self.do(_all_ended(pending))
+            self.do(self.loop.shutdown_asyncgens())
+        finally:
+            self._clocks.__exit__(None, None, None)
+            self.loop.close()
+
+
+async def _all_ended(tasks: set["asyncio.Task[Any]"]) -> None:
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def run(main: Callable[[Clock], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine in virtual time, with the operator's clocks following."""
-    loop = VirtualLoop()
-    clock = Clock(loop)
+    """Run a coroutine in virtual time."""
+    session = Session()
     try:
-        with operator_clocks(clock):
-            return loop.run_until_complete(main(clock))
+        return session.do(main(session.clock))
     finally:
-        pending = asyncio.all_tasks(loop)
-        for task in pending:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+        session.close()
 
 
 @contextmanager

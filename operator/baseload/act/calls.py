@@ -20,6 +20,14 @@ async def call_api(what: str, call: Callable[[], Awaitable[Any]], reload: Reload
         if error.status == 401:
             await reload()
         body = str(error.body or error.reason)[:300]
-        raise api_error(int(error.status or 0), f"{what}: {error.status} {body}") from error
+        raise api_error(int(error.status or 0), f"{what}: {error.status} {body}", _retry_after(error)) from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise api_error(0, f"{what}: {type(error).__name__}: {error}") from error
+
+
+def _retry_after(error: client.ApiException) -> float | None:
+    """Seconds that the server asks to wait; None when it does not, or names a date."""
+    try:
+        return float((error.headers or {}).get("Retry-After", ""))
+    except ValueError:
+        return None

@@ -12,9 +12,12 @@ from kubernetes.aio import client
 
 from baseload.act.calls import Reload, call_api
 from baseload.act.fence import Fence
-from baseload.errors import ApiError
+from baseload.errors import ApiError, UnavailableError
 
 REQUEST_TIMEOUT_SECONDS = 10.0
+LONGEST_PAUSE_SECONDS = 30.0
+"""The longest Retry-After that is kept: a server that asks for more is tried again all the same."""
+
 FIELD_MANAGER = "baseload"
 MERGE_PATCH = "application/merge-patch+json"
 GROUP, VERSION = "baseload.dev", "v1alpha1"
@@ -36,6 +39,7 @@ class KubeWriter:
         self._count = count
         self._reload = reload
         self._fence = fence
+        self._pause_end = 0.0
 
     async def scale(self, collection: str, namespace: str, name: str, replicas: int, resource_version: str) -> str:
         """Set the replicas through the scale subresource, if nobody wrote since `resource_version`; the new version."""
@@ -128,13 +132,22 @@ class KubeWriter:
     async def _write(self, kind: str, what: str, send: Send) -> Any:  # noqa: ANN401 - JSON
         """Send one write, if this process still leads; no longer than it surely does."""
         try:
+            self._keep_asked_pause(what)
             seconds = min(REQUEST_TIMEOUT_SECONDS, self._fence.seconds_left())
             answer = await call_api(what, lambda: send(seconds), self._reload)
         except ApiError as error:
+            if isinstance(error, UnavailableError) and error.retry_after_seconds is not None:
+                self._pause_end = time.monotonic() + min(error.retry_after_seconds, LONGEST_PAUSE_SECONDS)
             self._count(kind, "conflict" if error.status == 409 else "failed")
             raise
         self._count(kind, "written")
         return answer
+
+    def _keep_asked_pause(self, what: str) -> None:
+        """Send nothing while the server asked us to wait: its limits are per client, so one 429 speaks of all."""
+        left = self._pause_end - time.monotonic()
+        if left > 0:
+            raise UnavailableError(f"{what}: not sent, the API server asked to wait {left:.1f} s more", status=429)
 
     async def _call(self, what: str, call: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - JSON
         return await call_api(what, call, self._reload)

@@ -25,7 +25,7 @@ class Targets:
         self._changed = changed
         self._clock = clock
         self._kinds: dict[KindRef, OptionalWatch[Workload]] = {}
-        self._tasks: dict[KindRef, asyncio.Task[None]] = {}
+        self._tasks: dict[KindRef, tuple[OptionalWatch[Workload], asyncio.Task[None]]] = {}
         self._named = asyncio.Event()
 
     def name(self, ref: KindRef, *, named: bool) -> None:
@@ -43,10 +43,14 @@ class Targets:
             while True:
                 await self._named.wait()
                 self._named.clear()
-                for ref in self._tasks.keys() - self._kinds.keys():
-                    self._tasks.pop(ref).cancel()
-                for ref in self._kinds.keys() - self._tasks.keys():
-                    self._tasks[ref] = group.create_task(self._kinds[ref].run())
+                for ref, (kind, task) in list(self._tasks.items()):
+                    # Dropped; or dropped and named again, as by a serving that was replaced: that is another watch.
+                    if self._kinds.get(ref) is not kind:
+                        del self._tasks[ref]
+                        task.cancel()
+                for ref, kind in self._kinds.items():
+                    if ref not in self._tasks:
+                        self._tasks[ref] = (kind, group.create_task(kind.run()))
 
     def is_known(self, ref: KindRef) -> bool:
         """Whether the workloads of a kind were listed, so that one not found does not exist; or why never is known."""
