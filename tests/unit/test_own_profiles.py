@@ -23,7 +23,7 @@ name: house
 presence: house_running
 running: sum by (${workload}) (house_running{${labelled}})
 waiting: sum by (${workload}) (house_waiting{${labelled}, queue="main"})
-completions: sum by (${workload}) (rate(house_done_total{${labelled}}[${rate_window}]))
+arrivals: sum by (${workload}) (rate(house_received_total{${labelled}}[${rate_window}]))
 replica_running: sum by (${replica}) (avg_over_time(house_running{${labelled}}[${learning_window}]))
 """
 KEY = ("baseload-system", "profiles")

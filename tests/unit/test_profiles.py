@@ -39,6 +39,7 @@ def test_every_profile_says_what_its_names_were_checked_against(profile: Metrics
         (LEAST.replace("c,", '"label_replace(a, $1)",'), "must be doubled"),
         (LEAST.replace("}", ", completion: x}"), "completion: Extra inputs"),
         (LEAST.replace("}", ", inter_token_buckets: x}"), "go together"),
+        (LEAST.replace("}", ", completions: x}"), "give both, or arrivals"),
         (LEAST.replace("}", ", inter_token_buckets: x, inter_token_boundaries: y}"), "placeholder le"),
         (LEAST.replace("own", "Own Profile"), "name: String should match"),
         ("[", "is no YAML"),

@@ -59,7 +59,7 @@ def test_every_query_speaks_for_the_whole_fleet_by_workload(profile: MetricsProf
 @pytest.mark.parametrize(
     ("scrape_seconds", "rate", "attainment", "learning", "samples"),
     [
-        (1.0, 10.0, 30.0, 15.0, 9),
+        (1.0, 10.0, 30.0, 15.0, 8),
         (2.0, 10.0, 30.0, 15.0, 4),
         (15.0, 60.0, 60.0, 37.5, 3),
         (60.0, 240.0, 240.0, 150.0, 3),

@@ -199,7 +199,8 @@ class ModelServingSpec(ApiModel):
     metrics_profile_name: Annotated[
         str, Field(min_length=1, max_length=63, pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     ] = "vllm"
-    """Which metrics the engine exposes: vllm (when not set), llamacpp, or a profile that the admin added."""
+    """Which metrics to read: vllm (when not set), sglang, trtllm, triton-trtllm or llamacpp of an engine, epp or
+    dynamo of a gateway before it, or a profile that the admin added."""
     replicas: ReplicaBounds
     """Bounds of the replicas."""
     priority_class_name: Annotated[

@@ -76,6 +76,9 @@ class PrometheusSource:
             raise MetricsError(f"Prometheus at {self.url} refused a query: {str(error)[:300]}") from error
         except requests.RequestException as error:
             raise MetricsError(f"Prometheus at {self.url} did not answer: {_cause(error)}") from error
+        except OSError as error:
+            # A certificate that is not mounted, or is no certificate.
+            raise MetricsError(f"Prometheus at {self.url} could not be asked: {str(error)[:300]}") from error
         except (orjson.JSONDecodeError, LookupError, TypeError, ValueError) as error:
             message = f"Prometheus at {self.url} answered something that is no instant vector: {str(error)[:200]}"
             raise MetricsError(message) from error

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from math import floor
 from string import Template
 from typing import Self
 
@@ -15,8 +14,8 @@ RATE_SCRAPES = 4.0
 LEARNING_SCRAPES = 2.5
 """A rate needs two samples in its window, whatever the phase of the scrapes."""
 
-SPARE_SAMPLES = 1
-"""How many samples of a full rate window may lack before a rate is not believed: one scrape may fail."""
+SPARE_SAMPLES_SHARE = 0.2
+"""Share of the samples of a full rate window that may lack before a rate is not believed, at least one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +34,12 @@ class Windows:
     def for_scrapes(cls, scrape_seconds: float, learning_seconds: float) -> Self:
         """Windows that hold enough samples when a sample comes each `scrape_seconds`."""
         rate_seconds = max(RATE_SCRAPES * scrape_seconds, LEAST_RATE_SECONDS)
+        full = int(rate_seconds / scrape_seconds)
         return cls(
             rate_seconds=rate_seconds,
             attainment_seconds=max(RATE_SCRAPES * scrape_seconds, LEAST_ATTAINMENT_SECONDS),
             learning_seconds=max(LEARNING_SCRAPES * scrape_seconds, learning_seconds),
-            least_samples=max(floor(rate_seconds / scrape_seconds) - SPARE_SAMPLES, 2),
+            least_samples=max(full - max(int(SPARE_SAMPLES_SHARE * full), 1), 2),
         )
 
     def placeholders(self) -> Mapping[str, str]:

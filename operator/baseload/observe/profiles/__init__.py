@@ -117,6 +117,12 @@ class MetricsProfile(BaseModel):
     """Share of the key-value cache of each pod in use, 0..1."""
 
     @model_validator(mode="after")
+    def _arrivals_are_whole(self) -> Self:
+        if (self.completions is None) != (self.in_flight_growth is None):
+            raise ValueError("completions and in_flight_growth go together; give both, or arrivals, or none")
+        return self
+
+    @model_validator(mode="after")
     def _histograms_are_whole(self) -> Self:
         for name in ("time_to_first_token", "inter_token"):
             buckets, boundaries = getattr(self, f"{name}_buckets"), getattr(self, f"{name}_boundaries")
