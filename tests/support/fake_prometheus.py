@@ -87,7 +87,7 @@ class FakePrometheus:
         matching = [name for name, prefix in self._prefixes.items() if query.startswith(prefix)]
         name = max(matching, key=lambda n: len(self._prefixes[n]))
         now = self._clock()
-        if name in ("unlabelled", "faults"):
+        if name in ("unlabelled", "suspects", "faults"):
             return []
         if name.endswith("_boundaries"):
             return [_row({"le": le}, 1.0, now) for le in PER_BUCKET]

@@ -173,6 +173,9 @@ async def test_a_doubtful_pod_makes_its_workload_ambiguous_with_the_remedy() -> 
     assert 'baseload_workload to "StatefulSet/foo-1"' in running.message
 
 
+SUSPECT = {"suspects": rows(1.0)}
+
+
 def fault(kind: str, **labels: str) -> tuple[Series, ...]:
     """A finding about the workload under test."""
     return rows(2.0, fault=kind, job="evil", instance="10.0.0.9:80", pod="chat-8b-a", **labels)
@@ -188,7 +191,7 @@ def fault(kind: str, **labels: str) -> tuple[Series, ...]:
 )
 async def test_series_that_cannot_be_trusted_make_the_workload_ambiguous(kind: str, said: str) -> None:
     """A tenant's pod, or a second Prometheus, must not move another's replicas; the message names the culprit."""
-    signals = await read({**healthy(), "faults": fault(kind)})
+    signals = await read({**healthy(), **SUSPECT, "faults": fault(kind)})
     for name in ("running", "offered_rps", "time_to_first_token_attainment"):
         signal = getattr(signals, name)
         assert isinstance(signal, Missing)
@@ -199,26 +202,29 @@ async def test_series_that_cannot_be_trusted_make_the_workload_ambiguous(kind: s
 
 async def test_a_fault_of_one_workload_is_no_fault_of_another() -> None:
     """Others go on."""
-    signals = await read({**healthy(), "faults": fault("Forged", baseload_workload="Deployment/other")})
+    signals = await read({**healthy(), **SUSPECT, "faults": fault("Forged", baseload_workload="Deployment/other")})
     assert isinstance(signals.running, Value)
 
 
 async def test_faults_are_searched_now_and_then_and_a_failed_search_changes_nothing() -> None:
     """The search joins the fleet with `up`; what it found stands until it is done again."""
-    answers: dict[str, object] = {**healthy(), "faults": fault("Forged")}
+    answers: dict[str, object] = {**healthy(), **SUSPECT, "faults": fault("Forged")}
     reader, source = reader_of(answers)
 
     async def at(later: float) -> object:
         return (await reader.read(NOW + later, [REQUEST]))[KEY].running
 
     assert isinstance(await at(0.0), Missing)
-    source._answers = {**answers, "faults": ()}
+    source._answers = {**answers, "suspects": ()}
     assert isinstance(await at(1.0), Missing)
-    assert source.asked.count("faults") == 1
+    assert source.asked.count("suspects") == source.asked.count("faults") == 1
     source._answers = {**answers, "faults": MetricsError("timed out")}
-    assert isinstance(await at(20.0), Missing)
-    source._answers = {**healthy(), "freshness": rows(NOW + 20.0), "faults": ()}
-    assert isinstance(await at(21.0), Value)
+    assert isinstance(await at(61.0), Missing)
+    assert isinstance(await at(62.0), Missing)
+    assert source.asked.count("faults") == 2
+    source._answers = {**healthy(), "freshness": rows(NOW + 122.0)}
+    assert isinstance(await at(122.0), Value)
+    assert source.asked.count("faults") == 2
 
 
 @pytest.mark.parametrize(("samples", "believed"), [(3.0, False), (4.0, True)])

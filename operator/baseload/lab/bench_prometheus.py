@@ -19,6 +19,7 @@ from baseload.lab.bench_world import REPLICAS, name_of, namespace_of, pod_names
 # What a query asks for, by what only it contains; the first that fits.
 _SIGNS: Final = (
     (r"^label_replace", "faults"),
+    (r"^count by \(namespace, baseload_workload\)", "suspects"),
     (r"^count by \(namespace, pod\)", "unlabelled"),
     (r"^count by \(le\).*time_to_first_token", "time_to_first_token_boundaries"),
     (r"^count by \(le\)", "inter_token_boundaries"),
@@ -70,7 +71,7 @@ class Fleet:
 
     def rows(self, name: str, now: float) -> list[str]:
         """The rows of one query as JSON texts."""
-        if name in ("unlabelled", "faults", ""):
+        if name in ("unlabelled", "suspects", "faults", ""):
             return []
         if name.endswith("_boundaries"):
             edges = _BOUNDARIES if name.startswith("time") else ("0.01", "0.025", "0.05", "0.1", "+Inf")

@@ -11,6 +11,8 @@ TARGET = "job, instance, namespace, pod"
 CLAIMS = 'namespace!=""${confined}'
 CLAIMS_WORKLOAD = 'namespace!="", baseload_workload!=""${confined}'
 
+SAME_TIME_SECONDS = 0.001
+
 MIXED_RATIO = 1.5
 """Two pods that write into one series leave twice as many samples as there were scrapes."""
 
@@ -20,7 +22,8 @@ def templates(names: Sequence[str]) -> Mapping[str, str]:
 
     `freshness`: Unix time of the newest sample of each workload, 0 when every scrape of the last minutes failed.
     `samples`: how many samples the rate window holds of the pod seen for longest. `unlabelled`: pods whose series
-    carry no workload label. `faults`: series that cannot be trusted, with the label `fault` saying why.
+    carry no workload label. `suspects`: workloads of which some series may lie, cheaply found and often innocent;
+    `faults`: series that do, with the label `fault` saying how.
     """
     fresh = _first(names, "${labelled}", "max by (${workload}) (timestamp(SELECTOR))")
     failed = _first(names, "${labelled}", "0 * sum by (${workload}) (last_over_time(SELECTOR[5m]))")
@@ -28,6 +31,7 @@ def templates(names: Sequence[str]) -> Mapping[str, str]:
         "freshness": f"{fresh}\nor {failed}",
         "samples": _first(names, "${labelled}", "max by (${workload}) (count_over_time(SELECTOR[${rate_window}]))"),
         "unlabelled": _unlabelled(names),
+        "suspects": _suspects(names),
         "faults": _faults(names),
     }
 
@@ -49,6 +53,22 @@ def _unlabelled(names: Sequence[str]) -> str:
     without = _selector(names, 'baseload_workload=""${confined}')
     labelled = _selector(names, 'baseload_workload!=""${confined}')
     return f"count by (namespace, pod) ({without})\nunless on (namespace, pod) {labelled}"
+
+
+def _suspects(names: Sequence[str]) -> str:
+    """Workloads whose series and targets differ in sum: a join of pods only once, for that is what is dear."""
+    workload = "namespace, baseload_workload"
+    samples = f"max by ({workload}) (count_over_time(SELECTOR[${{rate_window}}]))"
+    times = f"avg by ({workload}) (timestamp(SELECTOR))"
+    return (
+        f"count by ({workload}) ({_selector(names, CLAIMS)} unless on ({TARGET}, baseload_workload) {TARGETS})\n"
+        f"or (({_first(names, CLAIMS_WORKLOAD, samples)})"
+        f" > {MIXED_RATIO} * max by ({workload}) (count_over_time({LABELLED_TARGETS}[${{rate_window}}])))\n"
+        f"or (abs(({_first(names, CLAIMS_WORKLOAD, times)})"
+        f" - avg by ({workload}) (timestamp({LABELLED_TARGETS}))) > {SAME_TIME_SECONDS})\n"
+        f"or (count by ({workload}) ({LABELLED_TARGETS}) > count by ({workload})"
+        f" (group by ({TARGET}, container, endpoint, baseload_workload) ({LABELLED_TARGETS})))"
+    )
 
 
 def _faults(names: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ READ_SECONDS = 5.0
 BOUNDARIES_SECONDS = 300.0
 """How long the bucket boundaries of the fleet are believed: they change with engine versions only."""
 
-FAULTS_SECONDS = 15.0
+FAULTS_SECONDS = 60.0
 """How long the last search for forged, mixed and duplicated series stands; it joins the whole fleet with `up`."""
 
 HISTOGRAMS = {
@@ -34,7 +34,7 @@ HISTOGRAMS = {
     "inter_token_buckets": "inter_token_boundaries",
 }
 
-SEPARATE = frozenset({"unlabelled", "faults", *HISTOGRAMS.values()})
+SEPARATE = frozenset({"unlabelled", "suspects", "faults", *HISTOGRAMS.values()})
 """Queries that are asked in their own way and not once per grouping and tick."""
 
 MOST_NAMESPACES = 200
@@ -223,10 +223,13 @@ class SignalReader:
         known = self._faults_known.get(profile.name)
         if known is not None and known.serves(profile, now, FAULTS_SECONDS):
             return known.rows
-        rows = await self._ask(profile, "faults", now)
+        rows = await self._ask(profile, "suspects", now)
+        if rows and not isinstance(rows, Missing):
+            rows = await self._ask(profile, "faults", now)
         if isinstance(rows, Missing):
             logger.warning("series not checked", extra={"profile": profile.name, "error": rows.message})
-            return known.rows if known is not None and known.profile is profile else ()
+            # Nor is it tried again at once: it is the dearest of all queries.
+            rows = known.rows if known is not None and known.profile is profile else ()
         self._faults_known[profile.name] = _Known(profile, now, rows=rows)
         return rows
 
