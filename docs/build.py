@@ -164,6 +164,9 @@ def limiters_page() -> str:
         "| | Rule | Meaning |",
         "| --- | --- | --- |",
         *rows,
+        "",
+        "After them the free accelerators are shared out among all servings, and a number that does not fit is cut",
+        "(`CapacityShort`): see [how a full pool is shared](../explanation/sharing.md).",
     ]
     return "\n".join(lines) + "\n"
 

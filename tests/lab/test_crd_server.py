@@ -211,6 +211,7 @@ def full_status() -> dict[str, Any]:
         "history": [{"time": now, "from": 1, "to": 2, "reason": "DemandRose"}] * 5,
         "variants": [{"name": "home", "desired": 2, "ready": 1, "pending": 1, "startUpSeconds": 24}],
         "replicaModel": {"stateVersion": 1, "state": "{}", "requestsPerSecondPerReplica": "4.1"},
+        "shortage": {"replicas": 2, "requestsPerSecond": "8.2"},
         "display": {"replicas": "1/2", "objective": "TTFT 1000ms ITL 50ms", "reason": "DemandRose"},
     }
 

@@ -11,7 +11,7 @@ from baseload.plan.decision import Condition, Considered, Decision, Limit, Obser
 from baseload.plan.limiters import CHAIN
 from baseload.plan.memory import ServingMemory
 from baseload.plan.planner import plan
-from baseload.plan.snapshot import PoolState, ServingKey, ServingState, Snapshot, TargetState
+from baseload.plan.snapshot import PoolState, Reach, ServingKey, ServingState, Snapshot, TargetState
 
 LONG = "every word of this message matters to somebody who looks for the reason of a number; " * 12
 HISTORY = [
@@ -31,6 +31,8 @@ def decision() -> Decision:
         signals=signals(4.0),
         memory=ServingMemory(model=learned_model()),
         pools=pools,
+        reach=Reach((0,), 1),
+        placed_replicas=2,
     )
     return plan(Snapshot(now=NOW, warm_since=NOW - 9000, world_time=NOW, servings=(state,)))[0]
 

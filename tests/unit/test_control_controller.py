@@ -2,173 +2,22 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from controller_world import World
 from worlds import signals
 
-from baseload.act.actuator import Outcome, ScaleOrder
-from baseload.act.events import Notice
-from baseload.act.publisher import Published, StatusOrder, Stored
-from baseload.act.status import essence_of
+from baseload.act.actuator import Outcome
 from baseload.api.reasons import Reason
 from baseload.control import controller as module
-from baseload.control.controller import Controller, Hands, Rhythm
-from baseload.control.health import Health
-from baseload.control.metrics import OperatorMetrics
-from baseload.control.servings import Servings
-from baseload.errors import ApiError, NotLeaderError, UnavailableError
-from baseload.observe.accelerators import AcceleratorBook
-from baseload.observe.catalog import Catalog
-from baseload.observe.objects import Workload, WorkloadKey, serving_object
-from baseload.observe.placement import PodShape
-from baseload.observe.pods import PodCensus, StartUpTimes
-from baseload.observe.priorities import Priorities
-from baseload.observe.profile_book import ProfileBook
-from baseload.observe.profiles import load_profiles
-from baseload.observe.target_kinds import KindRef
+from baseload.control import deciding
+from baseload.errors import NotLeaderError, UnavailableError
 from baseload.plan.decision import Decision
-from baseload.plan.planner import plan
+from baseload.plan.planner import Proposal, propose
 from baseload.plan.signals import Missing, ServingSignals
-from baseload.plan.snapshot import ServingKey, Snapshot
-
-
-class FakeCluster:
-    """A cluster that is complete from the start and changes only by the test's hand."""
-
-    def __init__(self) -> None:
-        self.dirty: list[ServingKey] = []
-        self.catalog = Catalog(self.dirty.append)
-        self.census = PodCensus(time.time())
-        self.start_up = StartUpTimes()
-        self.workloads: dict[WorkloadKey, Workload] = {}
-        self.priorities = Priorities()
-        self.ready = True
-        self.ghosts = self.relists = 0
-
-    world_time = property(lambda _: time.time())
-
-    def is_known(self, kind: KindRef) -> bool:
-        """Every kind was listed."""
-        return True
-
-    def kind_refusal(self, kind: KindRef) -> None:
-        """No kind is refused."""
-
-    def seen_time(self, kind: KindRef) -> float:
-        """Every kind is current."""
-        return time.time()
-
-    def workload(self, key: WorkloadKey) -> Workload | None:
-        """A workload by hand."""
-        return self.workloads.get(key)
-
-    def autoscalers_of(self, key: WorkloadKey) -> list[str]:
-        """Nobody else scales."""
-        return []
-
-    def accelerators(self) -> AcceleratorBook:
-        """No pools."""
-        return AcceleratorBook([], [], self.census, time.time())
-
-    def hurry(self, seconds: float) -> None:
-        """Nothing to hurry."""
-
-    def serve(
-        self, name: str, least: int, wanted: int = 1, *, generation: int = 1, status: dict[str, Any] | None = None
-    ) -> None:
-        """A serving and its Deployment."""
-        key = WorkloadKey("Deployment", "team", name)
-        self.workloads[key] = Workload(key, f"u-{name}", "1", wanted, wanted, rolling_out=False, shape=PodShape())
-        metadata = {"namespace": "team", "name": name, "uid": name, "resourceVersion": "1", "generation": generation}
-        spec = {
-            "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
-            "objective": {"timeToFirstToken": {"targetMilliseconds": 800}},
-            "replicas": {"min": least, "max": 9},
-        }
-        self.catalog.put_serving(serving_object({"metadata": metadata, "spec": spec, "status": status or {}}))
-
-
-class FakeHands:
-    """Everything that writes, remembering what it was told."""
-
-    def __init__(self) -> None:
-        self.orders: list[ScaleOrder] = []
-        self.statuses: list[StatusOrder] = []
-        self.notices: list[Notice] = []
-        self.error: ApiError | None = None
-        self.hanging: dict[ServingKey, Callable[[Outcome], None] | None] = {}
-
-    def submit(self, order: ScaleOrder, concluded: Callable[[Outcome], None]) -> None:
-        """Carry out an order at once, or leave it under way while the serving hangs."""
-        self.orders.append(order)
-        if order.key not in self.hanging:
-            version = str(int(order.resource_version) + 1)
-            concluded(Outcome(intent_published=True, version=version, error=self.error))
-        else:
-            self.hanging[order.key] = concluded
-
-    def withdraw(self, key: ServingKey) -> None:
-        """Nothing waits."""
-
-    def is_under_way(self, key: ServingKey) -> bool:
-        """Whether an order hangs."""
-        return self.hanging.get(key) is not None
-
-    async def finish(self) -> None:
-        """Nothing to wait for."""
-
-    def published(self, key: ServingKey, stored: Stored) -> Published:
-        """Nothing is published yet."""
-        return Published(stored.resource_version, essence_of({}), None, b"{}")
-
-    def later(self, order: StatusOrder) -> None:
-        """Order a status."""
-        self.statuses.append(order)
-
-    def forget(self, key: ServingKey) -> None:
-        """Forget a serving."""
-
-    def record(self, notice: Notice) -> None:
-        """Record an event."""
-        self.notices.append(notice)
-
-
-class FakeSignals:
-    """The same signals for everybody, and how often they were asked for."""
-
-    def __init__(self) -> None:
-        self.reads = 0
-        self.answer: ServingSignals = signals()
-
-    async def read(self, now: float, wanted: Sequence[Any]) -> dict[ServingKey, ServingSignals]:
-        """One reading."""
-        self.reads += 1
-        return {request.key: self.answer for request in wanted}
-
-
-class World:
-    """A controller with all its fakes."""
-
-    def __init__(self) -> None:
-        self.cluster, self.hands, self.signals = FakeCluster(), FakeHands(), FakeSignals()
-        self.metrics = OperatorMetrics()
-        hands: Any = self.hands
-        cluster: Any = self.cluster
-        self.servings = Servings(cluster, ProfileBook(load_profiles()))
-        self.leading = asyncio.Event()
-        self.health = Health(1.0)
-        self.controller = Controller(
-            cluster,
-            servings=self.servings,
-            signals=self.signals,
-            hands=Hands(hands, hands, hands, hands),
-            metrics=self.metrics,
-            health=self.health,
-            rhythm=Rhythm(1.0, 5.0, 15.0),
-            leading=self.leading,
-        )
+from baseload.plan.snapshot import ServingKey, ServingState, Snapshot
 
 
 @pytest.fixture
@@ -228,12 +77,12 @@ async def test_one_broken_object_never_stops_the_others(
 ) -> None:
     """A decision that raises for one serving is said once; the others are decided."""
 
-    def plan_with_a_bug(snapshot: Snapshot) -> tuple[Decision, ...]:
-        if any(state.key.name == "broken" for state in snapshot.servings):
+    def propose_with_a_bug(frame: Snapshot, state: ServingState) -> Proposal | Decision:
+        if state.key.name == "broken":
             raise ZeroDivisionError
-        return plan(snapshot)
+        return propose(frame, state)
 
-    monkeypatch.setattr(module, "plan", plan_with_a_bug)
+    monkeypatch.setattr(deciding, "propose", propose_with_a_bug)
     for name in ("alpha", "broken", "omega"):
         world.cluster.serve(name, least=2)
     await world.controller.tick()

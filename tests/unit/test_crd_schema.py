@@ -134,7 +134,7 @@ def test_what_is_written_as_a_whole_is_atomic() -> None:
     merged = [path for path, node in NODES if node.get("x-kubernetes-list-type") == "map"]
     assert merged == ["ModelServing.status.conditions", "CapacityPool.status.conditions"]
     atomic = {path.split(".")[-1] for path, node in NODES if node.get("x-kubernetes-map-type") == "atomic"}
-    assert atomic == {"conditions[]", "lastDecision", "replicaModel", "recommendation", "display"}
+    assert atomic == {"conditions[]", "lastDecision", "replicaModel", "recommendation", "shortage", "display"}
 
 
 def test_the_field_phase_does_not_exist() -> None:

@@ -1,5 +1,6 @@
 """What is read from raw Kubernetes objects: requests, placement, free accelerators, start-up times, pauses."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from baseload.observe.pods import PodCensus, PodFacts, StartUpTimes, list_pods, 
 
 GPU = "nvidia.com/gpu"
 NOW = 1_000_000.0
+CHAT = WorkloadKey("Deployment", "team", "chat")
 POOL = Pool("owned", (("chip", "l40s"),), GPU, "L40S", 4, 0.5, per_node_price=False)
 
 
@@ -150,6 +152,53 @@ def test_old_census_means_unknown_and_not_zero() -> None:
     """Without a recent listing of the pods nothing is known to be free, or taken."""
     book = AcceleratorBook([POOL], [gpu_node("a")], PodCensus(NOW - 500, {}), NOW)
     assert book.pools_for(PodShape(requests=((GPU, 1),)))[0].free_replicas is None
+
+
+def test_the_reach_of_a_pod_is_every_usable_node_that_takes_it() -> None:
+    """Nodes outside the pool count too, since the scheduler uses them; what is cordoned or too full has no room."""
+    outside = replace(gpu_node("outside"), labels=(("chip", "other"),))
+    nodes = [gpu_node("a"), gpu_node("b", unschedulable=True), outside]
+    book = AcceleratorBook([POOL], nodes, PodCensus(NOW, {"a": {GPU: 3}}), NOW)
+    reach = book.reach_of(CHAT, PodShape(requests=((GPU, 2),)))
+    assert reach is not None
+    assert (reach.each, [book.free[row] for row in reach.rows]) == (2, [1, 4])
+
+
+def test_pods_alike_share_one_reach() -> None:
+    """Two shapes that fit the same nodes with as many accelerators are one to whom shares out."""
+    book = AcceleratorBook([POOL], [gpu_node("a")], PodCensus(NOW, {}), NOW)
+    one, other = PodShape(requests=((GPU, 1),)), PodShape(requests=((GPU, 1),), node_selector=(("chip", "l40s"),))
+    assert book.reach_of(CHAT, one) is book.reach_of(CHAT, other)
+
+
+@pytest.mark.parametrize(
+    ("pools", "nodes", "age"),
+    [
+        ([], ["a"], 0.0),
+        ([POOL], [], 0.0),
+        ([POOL], ["a"], 500.0),
+    ],
+)
+def test_an_unknown_reach_is_not_an_empty_one(pools: list[Pool], nodes: list[str], age: float) -> None:
+    """Without a pool, without a node in the pool or without a recent listing of the pods nothing is known."""
+    book = AcceleratorBook(pools, [gpu_node(name) for name in nodes], PodCensus(NOW - age, {}), NOW)
+    assert book.reach_of(CHAT, PodShape(requests=((GPU, 1),))) is None
+
+
+def test_a_pool_whose_nodes_are_all_away_has_no_room() -> None:
+    """Nodes that are there and not Ready are known to have nothing free."""
+    book = AcceleratorBook([POOL], [gpu_node("a", unschedulable=True)], PodCensus(NOW, {}), NOW)
+    reach = book.reach_of(CHAT, PodShape(requests=((GPU, 1),)))
+    assert reach is not None
+    assert reach.rows == ()
+
+
+def test_pods_that_are_not_counted_have_no_known_reach() -> None:
+    """Of a kind whose pods are not told apart, and of groups of pods, it is not known how many have a place."""
+    book, shape = AcceleratorBook([POOL], [gpu_node("a")], PodCensus(NOW, {}), NOW), PodShape(requests=((GPU, 1),))
+    rollout = WorkloadKey("Rollout", "team", "chat", "argoproj.io")
+    assert book.reach_of(rollout, shape) is None
+    assert book.reach_of(CHAT, replace(shape, workers=(shape,))) is None
 
 
 def test_pools_without_the_accelerator_do_not_count() -> None:

@@ -10,7 +10,7 @@ from baseload.plan.decision import Decision, Status
 from baseload.plan.memory import ServingMemory, Wish
 from baseload.plan.planner import plan
 from baseload.plan.signals import Missing, NoTraffic, ServingSignals, Value
-from baseload.plan.snapshot import Mode, Pause, PoolState, Refusal, ServingState
+from baseload.plan.snapshot import Mode, Pause, PoolState, Reach, Refusal, ServingState
 
 
 def decide(state: ServingState, **changes: object) -> Decision:
@@ -238,7 +238,8 @@ def test_a_missing_target_is_not_zero_replicas() -> None:
 def test_too_few_accelerators_stand_in_the_capacity_condition() -> None:
     """Replicas that no node takes are a shortage of capacity, not a failure to reconcile."""
     pool = PoolState("owned", "L40S", 3, 12, 0, 1.0)
-    decision = decide(worlds.state(rps=20.0, wanted=6, ready=4, pools=(pool,), unplaced_replicas=2))
+    state = worlds.state(rps=20.0, wanted=6, ready=4, pools=(pool,), placed_replicas=4, unplaced_replicas=2)
+    decision = decide(replace(state, reach=Reach((0, 1, 2), 1)), free=(0, 0, 0))
     assert condition(decision, "CapacityAvailable") == (Status.FALSE, Reason.CAPACITY_SHORT)
     assert condition(decision, "Ready")[0] is Status.TRUE
 

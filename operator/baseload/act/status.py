@@ -51,6 +51,7 @@ def essence(given: StatusInput) -> Essence:
         given.desired,
         given.ready,
         decision.final if given.recommends else None,
+        _shortage_essence(_shortage(decision)),
         tuple(sorted((c.type, str(c.status), str(c.reason)) for c in _conditions(given))),
     )
 
@@ -77,6 +78,7 @@ def essence_of(status: Raw) -> Essence:
         home.get("desired"),
         home.get("ready"),
         (status.get("recommendation") or {}).get("replicas"),
+        _shortage_essence(status.get("shortage")),
         tuple(sorted((c["type"], c["status"], c["reason"]) for c in conditions)),
     )
 
@@ -92,6 +94,7 @@ def build_status(given: StatusInput, previous: Raw) -> dict[str, Any]:
         "variants": [_variant(given)],
         "replicaModel": model_to_status(decision.memory.model, decision.capacity_rps_per_replica),
         "recommendation": ({"replicas": decision.final, "time": rfc3339(decision.time)} if given.recommends else None),
+        "shortage": _shortage(decision),
         "display": _display(given),
     }
     return within_limit(status)
@@ -187,6 +190,18 @@ def _variant(given: StatusInput) -> dict[str, Any]:
         pending=given.pending,
         startUpSeconds=round(given.decision.start_up_seconds) or None,
     )
+
+
+def _shortage(decision: Decision) -> dict[str, Any] | None:
+    if decision.shortage is None:
+        return None
+    missing, rate = decision.shortage.replicas, decision.shortage.requests_per_second
+    return _without_none(replicas=missing, requestsPerSecond=_decimal(rate))
+
+
+def _shortage_essence(shortage: Raw | None) -> Essence:
+    """The replicas, and whether a rate stands beside them: the rate itself changes with each measurement."""
+    return () if not shortage else (shortage["replicas"], "requestsPerSecond" in shortage)
 
 
 def _display(given: StatusInput) -> dict[str, str]:

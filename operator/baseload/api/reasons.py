@@ -69,7 +69,10 @@ class Reason(StrEnum):
         "The operator has not watched this target for a full scale-down window yet; nothing goes down.",
     )
     SNAPSHOT_STALE = "SnapshotStale", "The cluster was not observed recently enough to decide."
-    CAPACITY_SHORT = "CapacityShort", "Fewer accelerators are free than the wanted replicas need."
+    CAPACITY_SHORT = (
+        "CapacityShort",
+        "Fewer accelerators are free than the wanted replicas need; `status.shortage` says what is missing.",
+    )
     RECOMMEND_ONLY = "RecommendOnly", "`spec.mode` is Recommend: the number is published and not written."
 
     # Why a signal is missing.
@@ -89,6 +92,10 @@ class Reason(StrEnum):
     NOT_PAUSED = "NotPaused", "No pause annotation is set."
     NO_CONFLICT = "NoConflict", "Nobody else writes the replicas of the target."
     CAPACITY_AVAILABLE = "CapacityAvailable", "The free accelerators hold what is wanted."
+    PODS_UNPLACED = (
+        "PodsUnplaced",
+        "Accelerators are free, but no node took the pods for a minute; `kubectl describe pod` says why.",
+    )
     CAPACITY_UNKNOWN = "CapacityUnknown", "No CapacityPool describes the nodes this workload may run on."
     NO_NODES = "NoNodes", "No Ready, schedulable node carries the labels of the pool."
     INVALID_SPEC = "InvalidSpec", "The spec cannot be used; the message names field, value and remedy."

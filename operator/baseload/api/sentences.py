@@ -132,6 +132,10 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
         "Replicas wait for accelerators: fewer are free in the pools that take these pods.",
         "add nodes, free accelerators, or lower `spec.replicas.max`",
     ),
+    Reason.PODS_UNPLACED: Sentence(
+        "Accelerators are free, yet no node took the waiting pods for a minute: they need something else as well.",
+        "read what `kubectl describe pod` says of a Pending one: memory, a taint, a quota",
+    ),
     Reason.RECOMMEND_ONLY: Sentence(
         "`spec.mode` is Recommend: the number stands in the status and nobody writes it to {kind} '{target}'.",
         "set `spec.mode` to Enforce when you trust it",

@@ -190,6 +190,17 @@ class Recommendation(ApiModel):
     """When it was decided."""
 
 
+class ShortageStatus(ApiModel):
+    """What is missing while fewer accelerators are free than the wanted replicas need."""
+
+    model_config = ConfigDict(json_schema_extra=ATOMIC_MAP)
+
+    replicas: Count
+    """Wanted replicas that have no accelerator."""
+    requests_per_second: DecimalText | None = None
+    """Requests a second that the others cannot serve inside the objective; absent while rate or capacity is unknown."""
+
+
 class Display(ApiModel):
     """Texts of the printed columns."""
 
@@ -227,5 +238,7 @@ class ModelServingStatus(ApiModel):
     """What was learned of one replica."""
     recommendation: Recommendation | None = None
     """The number in Recommend mode."""
+    shortage: ShortageStatus | None = None
+    """What is missing while accelerators are short; absent when every wanted replica has its place."""
     display: Display | None = None
     """Texts of the printed columns."""

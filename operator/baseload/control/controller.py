@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -21,23 +21,20 @@ from baseload.act.pool_status import PoolPublisher, PoolReport
 from baseload.act.publisher import StatusPublisher
 from baseload.control.carry import Carry
 from baseload.control.clock_jumps import ClockJumps
+from baseload.control.deciding import Decider
 from baseload.control.health import Health
 from baseload.control.metrics import OperatorMetrics
 from baseload.control.servings import Looked, Servings
 from baseload.errors import ApiError
-from baseload.observe.accelerators import AcceleratorBook
 from baseload.observe.cluster import Cluster
 from baseload.observe.fleet import SignalRequest
 from baseload.plan.decision import Decision
-from baseload.plan.planner import plan
 from baseload.plan.signals import ServingSignals
 from baseload.plan.snapshot import ServingKey, Snapshot
 
 logger = logging.getLogger(__name__)
 
 DIRTY_SPACING_SECONDS = 0.2
-PORTION = 40
-"""Servings decided on without a break: about 5 ms."""
 HURRY_SECONDS = 60.0
 STANDBY_POLL_SECONDS = 0.1
 CATCH_UP_RETRY_SECONDS = 1.0
@@ -99,9 +96,8 @@ class Controller:
         self._dirty: set[ServingKey] = set()
         self._wake = asyncio.Event()
         self._stopped = asyncio.Event()
-        self._broken: set[ServingKey] = set()
-        self._postponed: set[ServingKey] = set()
         self._carry = Carry(hands.publisher, hands.events, metrics)
+        self._decider = Decider(cluster, servings, metrics, clock, act=self._act, is_busy=hands.actuator.is_under_way)
 
     def mark_dirty(self, key: ServingKey) -> None:
         """Decide on a serving soon; many marks of one serving are one decision."""
@@ -175,7 +171,7 @@ class Controller:
         for key in self._servings.forget_gone():
             self._hands.publisher.forget(key)
             self._hands.actuator.forget(key)
-            self._postponed.discard(key)
+            self._decider.postponed.discard(key)
             self._metrics.replicas.forget(key)
         self._metrics.tick.observe(time.perf_counter() - began)
         self._metrics.servings.set(len(self._cluster.catalog.entries))
@@ -237,12 +233,9 @@ class Controller:
             await self.tick()
 
     async def _decide(self, keys: Iterable[ServingKey]) -> None:
-        """Look, plan and act for some servings, in portions, so that watches and probes are served in between."""
+        """Look, plan and act for some servings."""
         self._notice_clock_jump()
-        book, waiting = self._cluster.accelerators(), list(keys)
-        for start in range(0, len(waiting), PORTION):
-            self._decide_portion(waiting[start : start + PORTION], book)
-            await asyncio.sleep(0)
+        await self._decider.decide(list(keys), self._frame)
 
     def _notice_clock_jump(self) -> None:
         """Go on as after a start when the clock was set: nothing goes down for a full window of the new time."""
@@ -252,80 +245,29 @@ class Controller:
             self._warm_since = self._clock()
             self._servings.forget_times(self._warm_since)
 
-    def _decide_portion(self, keys: list[ServingKey], book: AcceleratorBook) -> None:
-        now = self._clock()
-        looked = self._look(keys, book, now)
-        for decision in self._plan(looked, now):
-            look = looked[decision.key]
-            try:
-                order = self._carry.take(look, decision)
-            except Exception as error:
-                self._report_broken(decision.key, error)
-                continue
-            look.record.memory = decision.memory
-            if order is None:
-                self._hands.actuator.withdraw(decision.key)
-            else:
-                self._cluster.hurry(HURRY_SECONDS)
-                self._hands.actuator.submit(order, partial(self._conclude, order, look, decision))
+    def _act(self, look: Looked, decision: Decision) -> None:
+        """Have a decision carried out, or withdraw what waits to be when nothing is to be done."""
+        order = self._carry.take(look, decision)
+        if order is None:
+            self._hands.actuator.withdraw(decision.key)
+        else:
+            self._cluster.hurry(HURRY_SECONDS)
+            self._hands.actuator.submit(order, partial(self._conclude, order, look, decision))
 
     def _conclude(self, order: ScaleOrder, look: Looked, decision: Decision, outcome: Outcome) -> None:
         """Called when a write has ended; what happened to the serving meanwhile is decided on now."""
         self._carry.conclude(order, look, decision, outcome, self._clock())
-        if order.key in self._postponed:
-            self._postponed.discard(order.key)
+        if order.key in self._decider.postponed:
+            self._decider.postponed.discard(order.key)
             self.mark_dirty(order.key)
 
-    def _look(self, keys: list[ServingKey], book: AcceleratorBook, now: float) -> dict[ServingKey, Looked]:
-        looked = {}
-        for key in keys:
-            entry = self._cluster.catalog.entries.get(key)
-            if entry is None:
-                continue
-            if self._hands.actuator.is_under_way(key):
-                self._postponed.add(key)
-                continue
-            try:
-                look = self._servings.look(entry, book, now)
-            except Exception as error:
-                self._report_broken(key, error)
-                continue
-            if look is not None:
-                looked[key] = look
-        return looked
-
-    def _plan(self, looked: Mapping[ServingKey, Looked], now: float) -> list[Decision]:
-        began = time.perf_counter()
-        states = tuple(look.state for look in looked.values())
-        snapshot = Snapshot(
+    def _frame(self, now: float) -> Snapshot:
+        """A snapshot without servings: what is the same for all."""
+        return Snapshot(
             now=now,
             warm_since=self._warm_since,
             world_time=self._cluster.world_time,
             tick_seconds=self._rhythm.tick_seconds,
             signal_lag_seconds=self._rhythm.signal_lag_seconds,
             learning_window_seconds=self._rhythm.learning_window_seconds,
-            servings=states,
         )
-        try:
-            decisions = list(plan(snapshot))
-            self._broken.difference_update(looked)
-        except Exception:
-            decisions = self._plan_one_by_one(snapshot)
-        self._metrics.plan.observe(time.perf_counter() - began)
-        return decisions
-
-    def _plan_one_by_one(self, snapshot: Snapshot) -> list[Decision]:
-        decisions: list[Decision] = []
-        for state in snapshot.servings:
-            try:
-                decisions.extend(plan(replace(snapshot, servings=(state,))))
-            except Exception as error:
-                self._report_broken(state.key, error)
-        return decisions
-
-    def _report_broken(self, key: ServingKey, error: Exception) -> None:
-        """Say it once; the others go on."""
-        self._metrics.failures.inc()
-        if key not in self._broken:
-            self._broken.add(key)
-            logger.error("serving could not be decided on", extra={"serving": str(key)}, exc_info=error)

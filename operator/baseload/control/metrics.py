@@ -38,7 +38,7 @@ class OperatorMetrics:
             "baseload_tick_seconds", "Duration of a tick.", buckets=TICK_BUCKETS, registry=self._others
         )
         self.plan = Histogram(
-            "baseload_plan_seconds", "Duration of the decision.", buckets=TICK_BUCKETS, registry=self._others
+            "baseload_plan_seconds", "Duration of one round of decisions.", buckets=TICK_BUCKETS, registry=self._others
         )
         self.loop_lag = Gauge("baseload_event_loop_lag_seconds", "Latest event loop lag.", registry=self._others)
         self.loop_stalls = Histogram(

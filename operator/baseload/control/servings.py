@@ -1,7 +1,7 @@
 """What the operator keeps of each serving between ticks, and the state it shows the decision."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,7 @@ from baseload.observe.objects import Workload
 from baseload.observe.profile_book import ProfileBook
 from baseload.observe.schedules import windows_around
 from baseload.observe.translate import Accepted
+from baseload.plan.ask import Ask
 from baseload.plan.memory import ServingMemory, without_times
 from baseload.plan.signals import ServingSignals
 from baseload.plan.snapshot import (
@@ -49,6 +50,8 @@ class ServingRecord:
     intent: Intent | None = None
     start_up_seconds: float = START_UP_PRIOR_SECONDS
     signals: ServingSignals | None = None
+    ask: Ask | None = None
+    """What it asked of the free accelerators when it was last decided on."""
     write_failure: str | None = None
     shown: tuple[int, int, int, int] | None = None
     situation: tuple[str, float] = ("", 0.0)
@@ -91,6 +94,7 @@ class Servings:
         self.records: dict[ServingKey, ServingRecord] = {}
         self._cluster = cluster
         self._profiles = profiles
+        self._asking: set[ServingKey] = set()
 
     def requests(self) -> list[SignalRequest]:
         """What to ask Prometheus: one request for each serving whose target can be known."""
@@ -138,11 +142,41 @@ class Servings:
             record.memory = without_times(record.memory, now)
             record.situation = ("", now)
 
+    def keep_ask(self, key: ServingKey, record: ServingRecord, ask: Ask | None) -> None:
+        """Remember what a serving asks, for the rounds in which only others are decided on."""
+        record.ask = ask
+        (self._asking.discard if ask is None else self._asking.add)(key)
+
+    def rivals(self, book: AcceleratorBook, but: Container[ServingKey]) -> list[Ask]:
+        """What all other servings ask now: their last ask with the pods and the replicas that are there by now.
+
+        What was granted in a round stands as ordered until its pods are on nodes, so nobody gets it twice.
+        """
+        asks = (self._ask_now(key, book) for key in sorted(self._asking, key=str) if key not in but)
+        return [ask for ask in asks if ask is not None]
+
+    def _ask_now(self, key: ServingKey, book: AcceleratorBook) -> Ask | None:
+        entry, record = self._cluster.catalog.entries.get(key), self.records.get(key)
+        if entry is None or entry.target is None or record is None or record.ask is None or record.intent is None:
+            return None
+        workload, census = self._cluster.workload(entry.target), book.census
+        reach = None if workload is None else book.reach_of(workload.key, workload.shape)
+        if workload is None or reach is None:
+            return None
+        return replace(
+            record.ask,
+            reach=reach,
+            placed=census.placed.get(entry.target, 0),
+            unplaced=max(census.unplaced.get(entry.target, 0) - workload.surplus, 0),
+            ordered=record.intent.replicas,
+        )
+
     def forget_gone(self) -> list[ServingKey]:
         """Drop the records of servings that are gone; their keys."""
         gone = [key for key in self.records if key not in self._cluster.catalog.entries]
         for key in gone:
             del self.records[key]
+            self._asking.discard(key)
         return gone
 
     def look(self, entry: Entry, book: AcceleratorBook, now: float) -> Looked | None:
@@ -165,13 +199,15 @@ class Servings:
         if record.intent is not None and record.intent.contested:
             refusal = _contested(record.intent, workload)
         state = _state(entry, record, workload, refusal)
-        census = self._cluster.census
+        census = book.census
         priority = self._cluster.priorities.of(accepted.priority_class, workload.priority_class)
         state = replace(
             state,
             priority=priority if isinstance(priority, Priority) else Priority(),
             target_seen_time=self._cluster.seen_time(accepted.kind),
             pools=book.pools_for(workload.shape),
+            reach=book.reach_of(workload.key, workload.shape),
+            placed_replicas=census.placed.get(target, 0),
             unplaced_replicas=max(census.unplaced.get(target, 0) - workload.surplus, 0),
             draining_replicas=census.draining(target, now),
             pods_time=census.time,

@@ -59,13 +59,15 @@ class PodFacts:
 
 @dataclass(frozen=True, slots=True)
 class PodCensus:
-    """What one listing says: held resources by node, replicas with a homeless pod by workload; `time` when it began.
+    """What one listing says: held resources by node, pods on nodes and homeless replicas by workload; `time` its start.
 
-    `leaving` are the ends of grace of the terminating pods by workload.
+    A pod that terminates holds its resources still and is no longer one of its workload's: `leaving` are the ends of
+    grace of those, by workload.
     """
 
     time: float = 0.0
     held: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    placed: Mapping[WorkloadKey, int] = field(default_factory=dict)
     unplaced: Mapping[WorkloadKey, int] = field(default_factory=dict)
     leaving: Mapping[WorkloadKey, tuple[float, ...]] = field(default_factory=dict)
 
@@ -108,10 +110,7 @@ class StartUpTimes:
 
 async def list_pods(connection: KubeConnection, now: float, start_up: StartUpTimes) -> PodCensus:
     """List all live pods by pages and add them up; raises ApiError. Terminating pods still hold what they hold."""
-    held: dict[str, dict[str, int]] = defaultdict(dict)
-    unplaced: dict[WorkloadKey, set[str]] = defaultdict(set)
-    leaving: dict[WorkloadKey, tuple[float, ...]] = defaultdict(tuple)
-    seen: set[WorkloadKey] = set()
+    tally = _Tally()
     parameters = {"limit": str(PAGE_SIZE), "fieldSelector": LIVE_PODS}
     while True:
         page = orjson.loads(await connection.get(PODS_PATH, parameters))
@@ -120,23 +119,46 @@ async def list_pods(connection: KubeConnection, now: float, start_up: StartUpTim
                 await asyncio.sleep(0)
             pod = pod_facts(raw)
             start_up.observe(pod)
-            if pod.workload is not None:
-                seen.add(pod.workload)
-                if pod.deletion_time is not None and pod.leads:
-                    leaving[pod.workload] += (pod.deletion_time,)
-            if pod.node:
-                holding = held[pod.node]
-                for name, count in pod.requests.items():
-                    holding[name] = holding.get(name, 0) + count
-            elif pod.workload is not None and not pod.terminating:
-                unplaced[pod.workload].add(pod.replica)
+            tally.add(pod)
         token = page["metadata"].get("continue")
         if not token:
-            start_up.keep(seen)
-            waiting = {key: len(replicas) for key, replicas in unplaced.items()}
-            return PodCensus(now, dict(held), waiting, dict(leaving))
+            start_up.keep(tally.seen)
+            return tally.census(now)
         parameters["continue"] = token
         await asyncio.sleep(0)
+
+
+class _Tally:
+    """Adds the pods of one listing up."""
+
+    def __init__(self) -> None:
+        self.seen: set[WorkloadKey] = set()
+        self._held: dict[str, dict[str, int]] = defaultdict(dict)
+        self._placed: dict[WorkloadKey, int] = defaultdict(int)
+        self._unplaced: dict[WorkloadKey, set[str]] = defaultdict(set)
+        self._leaving: dict[WorkloadKey, tuple[float, ...]] = defaultdict(tuple)
+
+    def add(self, pod: PodFacts) -> None:
+        """Count one pod."""
+        if pod.node:
+            holding = self._held[pod.node]
+            for name, count in pod.requests.items():
+                holding[name] = holding.get(name, 0) + count
+        if pod.workload is None:
+            return
+        self.seen.add(pod.workload)
+        if pod.deletion_time is not None:
+            if pod.leads:
+                self._leaving[pod.workload] += (pod.deletion_time,)
+        elif pod.node:
+            self._placed[pod.workload] += 1
+        else:
+            self._unplaced[pod.workload].add(pod.replica)
+
+    def census(self, now: float) -> PodCensus:
+        """What was counted."""
+        waiting = {key: len(replicas) for key, replicas in self._unplaced.items()}
+        return PodCensus(now, dict(self._held), dict(self._placed), waiting, dict(self._leaving))
 
 
 def pod_facts(raw: Raw) -> PodFacts:

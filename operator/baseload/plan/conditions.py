@@ -23,9 +23,9 @@ VALID = Condition("Accepted", Status.TRUE, Reason.ACCEPTED, "the spec is valid a
 NOBODY_ELSE = Condition("Conflict", Status.FALSE, Reason.NO_CONFLICT, "nobody else writes the target's replicas")
 
 
-def conditions_of(state: ServingState, limits: tuple[Limit, ...]) -> tuple[Condition, ...]:
-    """All conditions of a serving that is scaled, in the order they are shown."""
-    metrics, capacity = _metrics(state), _capacity(state)
+def conditions_of(state: ServingState, limits: tuple[Limit, ...], capacity: Condition) -> tuple[Condition, ...]:
+    """All conditions of a serving that is scaled, in the order they are shown; `capacity` is CapacityAvailable."""
+    metrics = _metrics(state)
     return (
         _ready(metrics),
         VALID,
@@ -77,22 +77,6 @@ def _metrics(state: ServingState) -> Condition:
         message = f"{name}: no replica is ready yet, so nothing is measured"
         return Condition("MetricsAvailable", Status.UNKNOWN, Reason.NO_SERIES, message)
     return Condition("MetricsAvailable", Status.FALSE, missing.reason, f"{name}: {missing.message}")
-
-
-def _capacity(state: ServingState) -> Condition:
-    known = [p for p in state.pools if p.free_replicas is not None]
-    if not known:
-        message = "no CapacityPool describes the nodes that this workload may run on"
-        if state.pools:
-            message = "the pods on the nodes could not be listed, so free accelerators are unknown"
-        return Condition("CapacityAvailable", Status.UNKNOWN, Reason.CAPACITY_UNKNOWN, message)
-    pending = 0 if state.target is None else max(state.target.wanted - state.target.ready, 0)
-    free = sum(p.free_replicas or 0 for p in known)
-    unplaced = state.unplaced_replicas
-    if unplaced > free:
-        message = f"{unplaced} of {pending} pending replicas have no accelerator; {free} fit"
-        return Condition("CapacityAvailable", Status.FALSE, Reason.CAPACITY_SHORT, message)
-    return Condition("CapacityAvailable", Status.TRUE, Reason.CAPACITY_AVAILABLE, "every wanted replica has its place")
 
 
 def _limited(limits: tuple[Limit, ...]) -> Condition:

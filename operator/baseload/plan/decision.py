@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from baseload.api.reasons import Reason
+from baseload.plan.ask import Ask
 from baseload.plan.memory import ServingMemory
 from baseload.plan.snapshot import ServingKey
 
@@ -39,6 +40,17 @@ class Considered:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """Wanted replicas that have no accelerator, and the requests per second that so stay outside the objective.
+
+    `requests_per_second` is None while the rate or the capacity of a replica is not known.
+    """
+
+    replicas: int
+    requests_per_second: float | None
+
+
 class Status(StrEnum):
     """The value of a condition."""
 
@@ -63,7 +75,8 @@ class Decision:
 
     `current` is the target's wanted replicas now, `raw` what demand asks for, `final` what the limiters allow.
     `write` says whether `final` must be written to the target's scale. `breach_since` is the sample time of the
-    first reading that called for more replicas than are wanted now (None when none did).
+    first reading that called for more replicas than are wanted now (None when none did). `ask` is what it asked of
+    the free accelerators, None when it needs none.
     """
 
     key: ServingKey
@@ -83,3 +96,5 @@ class Decision:
     capacity_rps_per_replica: float | None = None
     start_up_seconds: float = 0.0
     breach_since: float | None = None
+    shortage: Shortage | None = None
+    ask: Ask | None = None

@@ -50,6 +50,15 @@ class RateSample:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Ordered replicas that no node took although one could: the same two numbers since a time."""
+
+    ordered: int
+    placed: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class Watched:
     """Since when a target, by its uid, has been decided on without a break."""
 
@@ -109,6 +118,7 @@ class ServingMemory:
     fall: Fall | None = None
     loss: Loss | None = None
     rollout: RolloutProgress | None = None
+    waiting: Waiting | None = None
 
 
 def without_times(memory: ServingMemory, now: float) -> ServingMemory:

@@ -1,30 +1,55 @@
 """`plan()`: from a snapshot to a decision for each serving. Where it is decided how many replicas."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from baseload.api.reasons import Reason
 from baseload.plan import metrics_loss, rollout
+from baseload.plan.ask import Ask, ask_of
 from baseload.plan.capacity import Capacity, capacity_of
 from baseload.plan.changes import note_change, standing
 from baseload.plan.conditions import conditions_of, refused_conditions
 from baseload.plan.decision import Considered, Decision, Limit, Observed
 from baseload.plan.demand import look_back_seconds, remember
+from baseload.plan.fleet import Share, share
 from baseload.plan.guard import correct, guard
 from baseload.plan.limiters import Asked, limit
 from baseload.plan.memory import ServingMemory, Watched, Wish
 from baseload.plan.replica_model import learn, learn_nothing
+from baseload.plan.shortage import place, shortage_of, waiting_of
 from baseload.plan.signals import Missing, Signal, Value
 from baseload.plan.sizing import Size, SizingInput, size
 from baseload.plan.snapshot import LatencyTarget, Mode, ServingState, Snapshot, TargetState
 
 
-def plan(snapshot: Snapshot) -> tuple[Decision, ...]:
-    """Decide for each serving of the snapshot, in its order; pure, so the same snapshot gives the same answer."""
-    return tuple(decide(snapshot, state) for state in snapshot.servings)
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What one serving wants by its own rules (`allowed`), and what of it needs free accelerators (`ask`)."""
+
+    snapshot: Snapshot
+    state: ServingState
+    target: TargetState
+    wanted: Size
+    allowed: int
+    limits: tuple[Limit, ...]
+    memory: ServingMemory
+    capacity: Capacity | None
+    ask: Ask | None
 
 
-def decide(snapshot: Snapshot, state: ServingState) -> Decision:
-    """Decide for one serving: learn, size, guard, limit, explain."""
+def plan(snapshot: Snapshot, rivals: Sequence[Ask] = ()) -> tuple[Decision, ...]:
+    """Decide for each serving of the snapshot, in its order; pure, so the same snapshot gives the same answer.
+
+    `rivals` are what servings outside the snapshot ask of the same free accelerators.
+    """
+    proposals = [propose(snapshot, state) for state in snapshot.servings]
+    asks = [p.ask for p in proposals if isinstance(p, Proposal) and p.ask is not None]
+    shares = share([*asks, *rivals], snapshot.free)
+    return tuple(p if isinstance(p, Decision) else settle(p, shares.get(p.state.key)) for p in proposals)
+
+
+def propose(snapshot: Snapshot, state: ServingState) -> Proposal | Decision:
+    """What one serving wants: learn, size, guard, limit; a serving that must not be scaled is decided at once."""
     if state.refusal is not None or state.target is None:
         return _refused(snapshot, state)
     target = state.target
@@ -34,10 +59,25 @@ def decide(snapshot: Snapshot, state: ServingState) -> Decision:
         given = replace(given, memory=memory, capacity=capacity_of(memory.model, state.spec))
     wanted = guard(given, size(given), snapshot.now)
     memory = _remember(memory, state, wanted, target, snapshot.now)
-    final, limits = limit(Asked(snapshot, state, target, memory), wanted.replicas)
+    asked = Asked(snapshot, state, target, memory)
+    allowed, limits = limit(asked, wanted.replicas)
+    ask = ask_of(state, target, allowed, asked.inside, snapshot.now)
+    return Proposal(snapshot, state, target, wanted, allowed, limits, memory, given.capacity, ask)
+
+
+def settle(proposal: Proposal, given: Share | None) -> Decision:
+    """The decision for one serving, now that its share of the free accelerators is known: cut, explain."""
+    snapshot, state, target = proposal.snapshot, proposal.state, proposal.target
+    wanted, capacity, now = proposal.wanted, proposal.capacity, proposal.snapshot.now
+    outcome = place(proposal.ask, given, state, proposal.allowed)
+    final, limits = outcome.final, (*proposal.limits, *outcome.limits)
     write = state.spec.mode is Mode.ENFORCE and final != target.wanted
+    memory = replace(proposal.memory, waiting=waiting_of(proposal.ask, given, state, now))
+    if outcome.limits:
+        # What a shortage holds back is no delay of ours; the sample that is answered later counts.
+        memory = replace(memory, breach_since=None)
     if write:
-        memory = note_change(memory, state, target, raw=wanted.replicas, final=final, now=snapshot.now)
+        memory = note_change(memory, state, target, raw=wanted.replicas, final=final, now=now)
     reason, message = _why(wanted, limits, final, target)
     if state.spec.mode is Mode.RECOMMEND and final != target.wanted:
         limits = (*limits, Limit(Reason.RECOMMEND_ONLY, "spec.mode is Recommend", final, target.wanted))
@@ -54,11 +94,13 @@ def decide(snapshot: Snapshot, state: ServingState) -> Decision:
         observed=_observed(state),
         limited_by=limits,
         considered=_considered(state),
-        conditions=conditions_of(state, limits),
+        conditions=conditions_of(state, limits, outcome.condition),
         memory=memory,
-        capacity_rps_per_replica=given.capacity.rps_at(max(final, 1)) if given.capacity else None,
+        capacity_rps_per_replica=capacity.rps_at(max(final, 1)) if capacity else None,
         start_up_seconds=state.start_up_seconds,
         breach_since=memory.breach_since if final > target.wanted else None,
+        shortage=shortage_of(given, proposal.allowed, wanted.demand, capacity),
+        ask=proposal.ask,
     )
 
 

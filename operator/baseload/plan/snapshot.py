@@ -129,14 +129,26 @@ class PoolState:
     cost_per_replica_hour: float | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Reach:
+    """The nodes that can take a serving's pods, as rows of `Snapshot.free`, and how many accelerators each pod holds.
+
+    Servings whose pods are alike share one Reach: it is compared by identity.
+    """
+
+    rows: tuple[int, ...]
+    each: int
+
+
 @dataclass(frozen=True, slots=True)
 class ServingState:
     """One serving at the instant of the snapshot: the spec, the target, its signals and what was learned.
 
     `target_seen_time` is when the target's kind was last known to be current, Unix seconds.
-    `unplaced_replicas` counts its pods that no node has taken yet, those beyond what is wanted left out;
-    `draining_replicas` those that still finish their requests before they go, seen by the listing of pods that began
-    at `pods_time`. `start_up_seconds` is pod bound to Ready. `windows` are its schedules around now.
+    `placed_replicas` counts its pods that have a node, `unplaced_replicas` those that no node has taken yet, those
+    beyond what is wanted left out; `reach` None means that free accelerators are not known, which limits nothing.
+    `draining_replicas` still finish their requests before they go, seen by the listing of pods that began at
+    `pods_time`. `start_up_seconds` is pod bound to Ready. `windows` are its schedules around now.
     """
 
     key: ServingKey
@@ -150,7 +162,9 @@ class ServingState:
     pools: tuple[PoolState, ...] = ()
     priority: Priority = Priority()
     start_up_seconds: float = 120.0
+    placed_replicas: int = 0
     unplaced_replicas: int = 0
+    reach: Reach | None = None
     target_seen_time: float = inf
     draining_replicas: int = 0
     pods_time: float = inf
@@ -164,7 +178,7 @@ class Snapshot:
     `warm_since` is when this operator began to watch (start or takeover): nothing goes down before a serving's
     scale-down window has passed since. `world_time` is when the cluster state was last known to be current.
     `signal_lag_seconds` is how far a rate lags behind the world (half its window plus a scrape);
-    `learning_window_seconds` is what one ReplicaSignals averages over.
+    `learning_window_seconds` is what one ReplicaSignals averages over. `free` are the free accelerators, node by node.
     """
 
     now: float
@@ -173,4 +187,5 @@ class Snapshot:
     tick_seconds: float = 5.0
     signal_lag_seconds: float = 0.0
     learning_window_seconds: float = 15.0
+    free: tuple[int, ...] = ()
     servings: tuple[ServingState, ...] = field(default=())
