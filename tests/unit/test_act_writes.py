@@ -223,3 +223,11 @@ async def test_one_failure_stops_no_other(status: int) -> None:
             await asyncio.sleep(0.001)
     task.cancel()
     assert [outcome.error is None for outcome in outcomes] == [False, True]
+
+
+async def test_a_flood_of_events_is_dropped_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """What does not fit into the queue is dropped, and one line says so."""
+    recorder = EventRecorder(FakeWriter(), lambda: 1000.0)
+    for number in range(3000):
+        recorder.record(Notice(Subject("team", f"chat-{number}", "uid"), "DemandRose", "Scale", "1 -> 2"))
+    assert [record.message for record in caplog.records] == ["events dropped"]

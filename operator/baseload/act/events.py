@@ -70,6 +70,7 @@ class EventRecorder:
         self._writer = writer
         self._clock = clock
         self._series: dict[tuple[str, str, str], _Series] = {}
+        self._dropping = False
         self._queue: asyncio.Queue[Notice] = asyncio.Queue(maxsize=1000)
 
     def record(self, notice: Notice) -> None:
@@ -77,7 +78,12 @@ class EventRecorder:
         try:
             self._queue.put_nowait(notice)
         except asyncio.QueueFull:
-            logger.warning("event dropped", extra={"reason": notice.reason})
+            # Said once for each time that the queue fills up: thousands may come with one change of the world.
+            if not self._dropping:
+                self._dropping = True
+                logger.warning("events dropped", extra={"reason": notice.reason})
+        else:
+            self._dropping = False
 
     async def run(self) -> None:
         """Post until cancelled."""
