@@ -1,5 +1,6 @@
 """What happens to a serving in everyday life, told to a fault world; each ends where the world comes to rest."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from fault_objects import NAMESPACE
@@ -109,6 +110,18 @@ async def foreign_write(world: World) -> None:
     assert world.replicas() == 2
 
 
+async def foreign_contest(world: World) -> None:
+    """Somebody writes another number each half minute until the operator leaves it; a restart begins to count anew."""
+    await begin(world, replicas=2, least=2, most=4)
+    for _ in range(9):
+        if world.condition("Conflict") == ("True", "ForeignWriter"):
+            break
+        world.scale(7)
+        await asyncio.sleep(30.0)
+    await world.settle()
+    assert world.replicas() == 7
+
+
 async def serving_recreated(world: World) -> None:
     """The serving is deleted, and created again with other bounds."""
     await begin(world, replicas=2, least=2)
@@ -129,5 +142,6 @@ SCENARIOS: tuple[Scenario, ...] = (
     recommend_to_enforce,
     foreign_autoscaler,
     foreign_write,
+    foreign_contest,
     serving_recreated,
 )
