@@ -72,19 +72,33 @@ def uncovered(granted: Iterable[Rule], asked: Iterable[Asked]) -> list[Asked]:
     return [request for request in sorted(set(asked), key=str) if not any(rule.allows(request) for rule in known)]
 
 
-def rows_of(audit_log: Path, start: int = 0) -> Iterator[Mapping[str, Any]]:
-    """The operator's requests in an audit log, from a byte on."""
+def _rows_with(audit_log: Path, start: int, text: str) -> Iterator[Mapping[str, Any]]:
     with audit_log.open("rb") as lines:
         lines.seek(start)
         for line in lines:
-            if OPERATOR_USER.encode() not in line:
+            if text.encode() not in line:
                 continue
             try:
-                row = json.loads(line)
+                yield json.loads(line)
             except json.JSONDecodeError:
                 continue
-            if row["user"]["username"] == OPERATOR_USER:
-                yield row
+
+
+def rows_of(audit_log: Path, start: int = 0) -> Iterator[Mapping[str, Any]]:
+    """The operator's requests in an audit log, from a byte on."""
+    rows = _rows_with(audit_log, start, OPERATOR_USER)
+    return (row for row in rows if row["user"]["username"] == OPERATOR_USER)
+
+
+def role_changes(audit_log: Path, start: int = 0) -> list[float]:
+    """When somebody changed the operator's own roles: what is denied right after is what the change asked for."""
+    rows = _rows_with(audit_log, start, "rbac.authorization.k8s.io")
+    return [
+        time_of(row)
+        for row in rows
+        if (row.get("objectRef") or {}).get("name", "").startswith("baseload-operator")
+        and row["verb"] in ("create", "update", "patch", "delete")
+    ]
 
 
 def asked_in(row: Mapping[str, Any]) -> Asked | None:
