@@ -14,6 +14,8 @@ from baseload.lab.kubectl import Kubectl
 ROOT = Path(__file__).parents[2]
 SERVING: dict[str, Any] = yaml.safe_load((ROOT / "manifests/examples/modelserving.yaml").read_text(encoding="utf-8"))
 POOL: dict[str, Any] = yaml.safe_load((ROOT / "manifests/examples/capacitypool.yaml").read_text(encoding="utf-8"))
+# The example itself may be there: a page of the documentation applies it in the same lab.
+POOL["metadata"]["name"] = "schema-test"
 
 
 @pytest.fixture(scope="module", autouse=True)
