@@ -138,6 +138,21 @@ def test_pools_signals_and_the_mode_are_told() -> None:
     assert "nobody writes it to Deployment 'chat-server'" in text
 
 
+def test_a_shortage_is_told_in_replicas_and_requests() -> None:
+    """What is missing, and without a rate only the replicas."""
+    text = told(serving(shortage={"replicas": 3, "requestsPerSecond": "4.2"}))
+    assert "3 wanted replicas have no accelerator; 4.2 requests/s cannot be served inside the objective" in text
+    assert "requests/s" not in told(serving(shortage={"replicas": 3}))
+
+
+def test_what_several_signals_lack_is_explained_once() -> None:
+    """When Prometheus is gone every signal is missing, and one sentence is enough."""
+    gone = [{"signal": name, "unit": "x", "missing": "Unreachable"} for name in ("Running", "Waiting", "OfferedRate")]
+    text = told(serving(lastDecision=decision("ModelUnknown", (2, 2, 2), observed=gone)))
+    assert text.count("Prometheus did not answer the operator.") == 1
+    assert "Waiting is missing, Unreachable" in text
+
+
 def test_words_of_another_version_do_not_stop_the_story() -> None:
     """A reason that this version does not know is told as such; a status it cannot read is an error in words."""
     assert "This command has no words for BrandNew." in told(serving(lastDecision=decision("BrandNew", (1, 1, 1))))

@@ -24,6 +24,7 @@ def explain(serving: Raw, now: float) -> Story:
         Section(*_decision(status.last_decision, subject, now)),
         Section("Mode", tuple(_mode(serving, subject))),
         Section("Signals", tuple(_signals(status.last_decision, subject))),
+        Section("Shortage", tuple(_shortage(serving))),
         Section("Pools", tuple(_pools(status.last_decision))),
         Section("Not as it should be", tuple(_conditions(status, subject, now))),
         Section("Last changes, newest first", tuple(changes(status, subject))),
@@ -95,7 +96,13 @@ def _mode(serving: Raw, subject: Subject) -> Iterator[Line]:
 
 
 def _signals(decision: LastDecision | None, subject: Subject) -> Iterator[Line]:
+    """The signals; what is missing for one reason is explained once."""
+    told: set[str] = set()
     for signal in decision.observed if decision is not None else ():
+        if signal.missing is not None and signal.missing in told:
+            yield Line(f"{signal.signal} is missing, {signal.missing}")
+            continue
+        told.add(signal.missing or "")
         yield _signal(signal, subject)
 
 
@@ -106,6 +113,15 @@ def _signal(signal: ObservedSignal, subject: Subject) -> Line:
     target = "" if signal.target is None else f" of {signal.target}"
     time = "" if signal.time is None else f", measured at {signal.time}"
     return Line(f"{signal.signal} {signal.value or 'none'}{target} {signal.unit}{time}")
+
+
+def _shortage(serving: Raw) -> Iterator[Line]:
+    """What is missing while accelerators are short."""
+    shortage = (serving.get("status") or {}).get("shortage")
+    if shortage:
+        rate = shortage.get("requestsPerSecond")
+        unserved = "" if rate is None else f"; {rate} requests/s cannot be served inside the objective"
+        yield Line(f"{shortage.get('replicas', 0)} wanted replicas have no accelerator{unserved}")
 
 
 def _pools(decision: LastDecision | None) -> Iterator[Line]:
