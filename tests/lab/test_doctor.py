@@ -153,6 +153,7 @@ def test_faults_of_servings_and_pools_are_named(lab: Lab, operator: OperatorProc
         answer = baseload(lab, "doctor", *options)
     finally:
         lab.kubectl("delete", "cpool", "spare", "twice")
+        lab.kubectl("delete", "crd", "scaledobjects.keda.sh")
     assert answer.code == 1, answer.errors
     found = answer.alarms()
     expected = {
