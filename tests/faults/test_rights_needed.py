@@ -5,8 +5,8 @@ import asyncio
 from fake_connection import Delivery
 from fake_prometheus import Load
 from fault_objects import NAMESPACE, deployment
-from fault_scenarios import Scenario, begin, bounds_change, foreign_autoscaler, scale_up
-from fault_world import POOLS, World, run_world
+from fault_scenarios import BUSY_RPS, QUIET_RPS, Scenario, begin, bounds_change, foreign_autoscaler, scale_up
+from fault_world import DEPLOYMENTS, POOLS, World, run_world
 from rights import Asked, rules, uncovered, unused
 
 from baseload.control.elector import LeaseTimes
@@ -65,7 +65,16 @@ async def stateful_set(world: World) -> None:
     await world.until(scaled, "three replicas")
 
 
-STORIES = (everyday_life, stale_versions, lost_events, old_server, stateful_set)
+async def step_down(world: World) -> None:
+    """The replicas that go are marked where the Deployment tells how to find its pods."""
+    selector = {"matchLabels": {"app": "chat"}}
+    await begin(world, replicas=6, rps=BUSY_RPS)
+    world.api.change(DEPLOYMENTS, (NAMESPACE, "chat"), lambda raw: raw["spec"].update(selector=selector))
+    world.demand["chat"] = QUIET_RPS
+    await world.settle()
+
+
+STORIES = (everyday_life, stale_versions, lost_events, old_server, stateful_set, step_down)
 
 
 def test_rights_are_those_needed_and_no_others() -> None:

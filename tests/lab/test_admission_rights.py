@@ -24,6 +24,7 @@ NEEDED = [
     ("watch", "priorityclasses.scheduling.k8s.io", ""),
     ("watch", "nodes", ""),
     ("list", "pods", ""),
+    ("patch", "pods", ""),
     ("create", "events.events.k8s.io", ""),
 ]
 
@@ -36,7 +37,9 @@ HARMFUL = [
     ("delete", "deployments.apps", ""),
     ("patch", "replicasets.apps", "scale"),
     ("get", "customresourcedefinitions.apiextensions.k8s.io", ""),
-    ("patch", "pods", ""),
+    ("patch", "pods", "status"),
+    ("patch", "pods", "ephemeralcontainers"),
+    ("patch", "pods", "resize"),
     ("delete", "pods", ""),
     ("create", "pods", "exec"),
     ("patch", "nodes", ""),

@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -18,7 +18,10 @@ MODES = ("ok", "empty", "nan", "stale", "error")
 
 @dataclass
 class Load:
-    """What one workload does: requests a second, sequences running and waiting, share inside the objectives."""
+    """What one workload does: requests a second, sequences running and waiting, share inside the objectives.
+
+    `running_by_pod` spreads the running sequences by hand; without it each of `replicas` pods has an equal part.
+    """
 
     rps: float = 1.0
     running: float = 2.0
@@ -27,6 +30,7 @@ class Load:
     tokens_per_request: float = 100.0
     inter_token_seconds: float = 0.02
     replicas: int = 1
+    running_by_pod: dict[str, float] = field(default_factory=dict)
 
 
 class FakePrometheus:
@@ -122,7 +126,8 @@ class FakePrometheus:
             "replica_time_to_first_token_seconds": 0.1,
             "replica_cache_usage": 0.1,
         }[name]
-        return [({"pod": f"pod-{i}"}, each) for i in range(load.replicas)]
+        by_pod = load.running_by_pod or {f"pod-{i}": each for i in range(load.replicas)}
+        return [({"pod": pod}, n if name == "replica_running" else each) for pod, n in by_pod.items()]
 
 
 def _row(labels: dict[str, str], value: float, now: float) -> dict[str, object]:

@@ -298,6 +298,7 @@ class World:
             self.metrics.loads[at] = Load(
                 rps=rps,
                 running=running * ready,
+                running_by_pod={f"{name}-{index}": running for index in range(ready)},
                 attainment=1.0 if between <= ITL_TARGET_MILLISECONDS / 1000 else 0.3,
                 tokens_per_request=TOKENS,
                 inter_token_seconds=between,

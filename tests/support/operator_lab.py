@@ -240,5 +240,6 @@ def audit(lab: Lab) -> list[dict[str, Any]]:
 def refused(lab: Lab) -> list[str]:
     """Requests of the operator that were refused for want of a right (not because a namespace is going away)."""
     rows = [json.loads(line) for line in lab.audit_log.read_text().splitlines() if OPERATOR_USER in line]
-    answers = [(row["requestURI"], row.get("responseStatus", {})) for row in rows]
+    own = [row for row in rows if row["user"]["username"] == OPERATOR_USER]
+    answers = [(row["requestURI"], row.get("responseStatus", {})) for row in own]
     return [uri for uri, s in answers if s.get("code") == 403 and "being terminated" not in s.get("message", "")]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from baseload.act.publisher import StatusOrder, StatusPublisher
+from baseload.act.victims import Choice, VictimMarker
 from baseload.act.write_queue import WriteQueue
 from baseload.act.writer import KubeWriter
 from baseload.errors import ApiError, ConflictError
@@ -22,7 +23,8 @@ class ScaleOrder:
     """A number for a target: `expected` is what it was decided from, at `resource_version`.
 
     `collection` is the API path of the target's kind, such as `/apis/apps/v1/deployments`.
-    `status` carries the intent and goes first; None when the intent stands in the API already.
+    `status` carries the intent and goes first; None when the intent stands in the API already. `choice` says how to
+    choose the replicas that go, None where there is no choice.
     """
 
     key: ServingKey
@@ -32,6 +34,7 @@ class ScaleOrder:
     expected: int
     resource_version: str
     status: StatusOrder | None
+    choice: Choice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,10 @@ class Actuator:
     Nobody waits for a write but its own serving: while it is under way, no other order of the serving is taken.
     """
 
-    def __init__(self, writer: KubeWriter, publisher: StatusPublisher) -> None:
+    def __init__(self, writer: KubeWriter, publisher: StatusPublisher, marker: VictimMarker | None = None) -> None:
         self._writer = writer
         self._publisher = publisher
+        self._marker = marker
         self._queue: WriteQueue[tuple[ScaleOrder, Concluded]] = WriteQueue()
         publisher.stay_behind(self._queue.caught_up)
 
@@ -108,12 +112,15 @@ class Actuator:
                 concluded(outcome)
 
     async def carry_out(self, order: ScaleOrder) -> Outcome:
-        """The intent into the status, then the number into the target."""
+        """The intent into the status, marks on the pods that should go, then the number into the target."""
         try:
             if order.status is not None:
                 await self._publisher.now(order.status)
         except ApiError as error:
             return Outcome(intent_published=False, error=error)
+        leaving = order.expected - order.replicas
+        if self._marker is not None and order.choice is not None and leaving > 0:
+            await self._marker.mark(order.key.namespace, order.name, leaving, order.choice)
         try:
             return Outcome(intent_published=True, version=await self._scale(order))
         except ApiError as error:

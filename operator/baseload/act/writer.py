@@ -1,4 +1,4 @@
-"""The only place that writes scale, status and events; each with a resourceVersion, or creating by a fixed name.
+"""The only place that writes scale, status, events and marks on pods, by resourceVersion or creating by a fixed name.
 
 `_write` is the one function that sends; just before, it asks the fence whether this process still leads.
 """
@@ -12,6 +12,7 @@ from kubernetes.aio import client
 
 from baseload.act.calls import Reload, call_api
 from baseload.act.fence import Fence
+from baseload.act.victims import Candidate
 from baseload.errors import ApiError, UnavailableError
 
 REQUEST_TIMEOUT_SECONDS = 10.0
@@ -24,7 +25,7 @@ GROUP, VERSION = "baseload.dev", "v1alpha1"
 
 Raw = Mapping[str, Any]
 Count = Callable[[str, str], None]
-"""Told of each write: its kind (scale, status, event) and its outcome (written, conflict, failed)."""
+"""Told of each write: its kind (scale, status, event, pod) and its outcome (written, conflict, failed)."""
 
 
 Send = Callable[[float], Awaitable[Any]]
@@ -128,6 +129,46 @@ class KubeWriter:
         )
         metadata = raw["metadata"]
         return str(metadata["uid"]), str(metadata["resourceVersion"]), int(metadata["generation"])
+
+    async def pods(self, namespace: str, selector: str) -> list[Raw]:
+        """The pods of a namespace by label selector, as the server has them now."""
+        answer = await self._call(
+            f"list pods {namespace} {selector}",
+            lambda: self._core("GET", f"/api/v1/namespaces/{namespace}/pods", [("labelSelector", selector)]),
+        )
+        return list(answer["items"])
+
+    async def annotate_pod(self, namespace: str, pod: Candidate, annotation: str, value: str | None) -> None:
+        """Set an annotation of a pod if nobody wrote since it was read; None takes it away."""
+        metadata = {"resourceVersion": pod.resource_version, "annotations": {annotation: value}}
+        path, manager = f"/api/v1/namespaces/{namespace}/pods/{pod.name}", [("fieldManager", FIELD_MANAGER)]
+        await self._write(
+            "pod",
+            f"annotation of pod {namespace}/{pod.name}",
+            lambda seconds: self._core("PATCH", path, manager, {"metadata": metadata}, seconds),
+        )
+
+    async def _core(
+        self,
+        method: str,
+        path: str,
+        query: list[tuple[str, str]],
+        body: Raw | None = None,
+        seconds: float = REQUEST_TIMEOUT_SECONDS,
+    ) -> Any:  # noqa: ANN401 - JSON
+        """A call of the core API with plain JSON: the client's own models of a pod cost a millisecond each."""
+        api = self._objects.api_client
+        parts = await api.param_serialize(
+            method=method,
+            resource_path=path,
+            query_params=query,
+            header_params={"Accept": "application/json", "Content-Type": MERGE_PATCH},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        response = await api.call_api(*parts, _request_timeout=seconds)
+        await response.read()
+        return api.response_deserialize(response, {"200": "object"}).data
 
     async def _write(self, kind: str, what: str, send: Send) -> Any:  # noqa: ANN401 - JSON
         """Send one write, if this process still leads; no longer than it surely does."""

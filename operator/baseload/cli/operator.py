@@ -29,6 +29,7 @@ LEASE = click.FloatRange(min=0.1, max=300.0)
 @click.option("--lease-seconds", type=LEASE, default=15.0, help="How long others wait for a leader that went silent.")
 @click.option("--lease-renew-seconds", type=LEASE, default=10.0, help="How long it leads without renewing the Lease.")
 @click.option("--lease-retry-seconds", type=LEASE, default=2.0, help="How often it renews or looks at the Lease.")
+@click.option("--choose-victims/--no-choose-victims", default=True, help="Let the least busy replicas go first.")
 @click.option("--log-format", type=click.Choice(["auto", "json", "text"]), default="auto", help="auto: text on a tty.")
 def operator(
     *,
@@ -50,6 +51,7 @@ def operator(
     lease_seconds: float,
     lease_renew_seconds: float,
     lease_retry_seconds: float,
+    choose_victims: bool,
     log_format: str,
 ) -> None:
     """Keep every ModelServing of the cluster inside its latency objective.
@@ -82,5 +84,6 @@ def operator(
         lease_times=LeaseTimes(lease_seconds, lease_renew_seconds, lease_retry_seconds) if leader_elect else None,
         lease_name=lease_name,
         lease_namespace=lease_namespace,
+        choose_victims=choose_victims,
     )
     run(lambda selector: run_operator(settings, selector))

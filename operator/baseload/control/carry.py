@@ -8,11 +8,13 @@ from baseload.act.actuator import Outcome, ScaleOrder
 from baseload.act.events import EventRecorder, Notice, Subject
 from baseload.act.publisher import Published, StatusOrder, StatusPublisher
 from baseload.act.status import StatusInput, build_status, essence, situation
+from baseload.act.victims import Choice
 from baseload.api.reasons import Reason
 from baseload.control.intent import awaits_echo, intend, written
 from baseload.control.metrics import OperatorMetrics
 from baseload.control.servings import Looked
 from baseload.errors import ConflictError, NotLeaderError
+from baseload.observe.objects import Workload
 from baseload.plan.decision import Decision, Status
 
 logger = logging.getLogger(__name__)
@@ -71,6 +73,7 @@ class Carry:
             expected=actual,
             resource_version=workload.resource_version,
             status=self._status_order(look, decision),
+            choice=_choice(look, workload) if decision.final < actual else None,
         )
 
     def _status_order(self, look: Looked, decision: Decision) -> StatusOrder | None:
@@ -154,6 +157,13 @@ def _tells_of_the_past(look: Looked, decision: Decision, published: Published) -
         look.record.situation = (now, decision.time)
     lasted = decision.time - look.record.situation[1] >= SITUATION_SECONDS
     return lasted and now != published.situation
+
+
+def _choice(look: Looked, workload: Workload) -> Choice | None:
+    """How to choose the replicas that go, where the target's controller lets one choose."""
+    if not workload.selector:
+        return None
+    return Choice(workload.selector, {replica.pod: replica.running for replica in look.state.signals.replicas})
 
 
 def _subject(look: Looked) -> Subject:

@@ -18,6 +18,7 @@ from baseload.act.fence import Fence
 from baseload.act.lease import LeaseStore
 from baseload.act.pool_status import PoolPublisher
 from baseload.act.publisher import StatusPublisher
+from baseload.act.victims import VictimMarker
 from baseload.act.writer import KubeWriter
 from baseload.control.controller import Controller, Hands, Rhythm
 from baseload.control.elector import Elector
@@ -144,7 +145,7 @@ class Operator:
         self._metrics.leader.set_function(lambda: float(fence.is_open))
         writer = KubeWriter(connection.api_client, self._count_write, connection.reload, fence)
         publisher, events = StatusPublisher(writer), EventRecorder(writer, time.time)
-        actuator = Actuator(writer, publisher)
+        actuator = Actuator(writer, publisher, VictimMarker(writer) if settings.choose_victims else None)
         self._background: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = (
             publisher.run,
             actuator.run,

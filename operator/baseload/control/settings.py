@@ -15,6 +15,7 @@ class Settings:
     `kubeconfig` None means the pod's service account. `scrape_seconds` is how often the Prometheus at
     `prometheus_url` scrapes the replicas: windows and staleness follow from it. Without `lease_times` it leads
     alone, without a Lease; `lease_namespace` None means the pod's, or `baseload-system` outside a pod.
+    `choose_victims` is whether the least busy replicas go first, which needs the right to patch pods.
     """
 
     prometheus_url: str
@@ -33,3 +34,4 @@ class Settings:
     lease_times: LeaseTimes | None = field(default_factory=LeaseTimes)
     lease_name: str = LEASE_NAME
     lease_namespace: str | None = None
+    choose_victims: bool = True
