@@ -225,7 +225,9 @@ class Cluster:
                 await asyncio.sleep(2.0)
                 continue
             try:
-                await asyncio.wait_for(self.relisted.wait(), RESYNC_SECONDS)
+                # Not wait_for: it can lose a cancellation that comes at the same moment.
+                async with asyncio.timeout(RESYNC_SECONDS):
+                    await self.relisted.wait()
                 # Let the relist hand over its objects before they are compared.
                 await asyncio.sleep(1.0)
             except TimeoutError:
