@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
-from table_source import NAMESPACE, NOW, healthy, reader_of, rows
+from table_source import NAMESPACE, NOW, SCRAPE_SECONDS, healthy, reader_of, rows
 
 from baseload.api.reasons import Reason
 from baseload.errors import MetricsError
@@ -119,7 +119,7 @@ async def test_a_fixed_number_of_queries_answers_for_any_number_of_pods_without_
     await reader.read(NOW, [REQUEST])
     source.asked.clear()
     many = [SignalRequest(ServingKey(NAMESPACE, str(i)), "Deployment", f"d-{i}", "vllm", 0.4, 0.04) for i in range(500)]
-    await reader.read(NOW, [REQUEST, *many])
+    await reader.read(NOW + SCRAPE_SECONDS, [REQUEST, *many])
     assert len(source.asked) == 15 + 14 + 1
     assert len(set(source.asked)) == len(source.asked)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from math import inf, nan
 
 import pytest
-from table_source import NAMESPACE, NOW, healthy, histogram, reader_of, rows
+from table_source import NAMESPACE, NOW, SCRAPE_SECONDS, healthy, histogram, reader_of, rows
 
 from baseload.api.reasons import Reason
 from baseload.errors import MetricsError
@@ -205,9 +205,25 @@ async def test_the_number_of_queries_does_not_depend_on_the_number_of_servings()
     await reader.read(NOW, [REQUEST])
     first = len(source.asked)
     many = [SignalRequest(ServingKey("n", str(i)), "Deployment", str(i), "vllm", 0.4, 0.04) for i in range(500)]
-    found = await reader.read(NOW, [REQUEST, *many])
+    found = await reader.read(NOW + SCRAPE_SECONDS, [REQUEST, *many])
     assert len(found) == 501
     assert (first, len(source.asked) - first) == (18, 15)
+
+
+async def test_rows_by_pod_are_asked_for_once_a_scrape() -> None:
+    """They are most of all rows: between two scrapes the last ones stand, and an answer that failed is asked again."""
+    answers: dict[str, object] = {**healthy()}
+    reader, source = reader_of(answers)
+    first = await reader.read(NOW, [REQUEST])
+    source.asked.clear()
+    second = await reader.read(NOW + 0.5 * SCRAPE_SECONDS, [REQUEST])
+    assert not [name for name in source.asked if name.startswith("replica_")]
+    assert first[KEY].replicas == second[KEY].replicas != ()
+    answers["replica_running"] = MetricsError("timed out")
+    await reader.read(NOW + SCRAPE_SECONDS, [REQUEST])
+    source.asked.clear()
+    await reader.read(NOW + 1.25 * SCRAPE_SECONDS, [REQUEST])
+    assert [name for name in source.asked if name.startswith("replica_")] == ["replica_running"]
 
 
 async def test_no_request_asks_nothing() -> None:

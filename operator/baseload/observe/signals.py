@@ -37,6 +37,12 @@ HISTOGRAMS = {
 SEPARATE = frozenset({"unlabelled", "suspects", "faults", *HISTOGRAMS.values()})
 """Queries that are asked in their own way and not once per grouping and tick."""
 
+REPLICAS = "replica_"
+"""How the queries begin that answer one row per pod: most of all rows, and they teach a law that changes slowly."""
+
+SCRAPE_SHARE = 0.9
+"""Rows by pod are asked for again after this much of a scrape interval: before, they hardly say anything new."""
+
 MOST_NAMESPACES = 200
 """A longer list of namespaces costs more to match than it leaves out."""
 
@@ -56,6 +62,7 @@ class _Known:
     time: float
     boundaries: Boundaries = NO_BOUNDARIES
     rows: tuple[Series, ...] = ()
+    grouping: Grouping = BY_LABEL
 
     def serves(self, profile: MetricsProfile, now: float, seconds: float) -> bool:
         """Whether it is of this very profile and not too old."""
@@ -63,7 +70,7 @@ class _Known:
 
 
 class SignalReader:
-    """Reads the signals of all servings at once; keeps nothing between reads but boundaries and found faults."""
+    """Reads the signals of all servings at once; keeps between reads what changes slowly, and nothing else."""
 
     def __init__(
         self,
@@ -78,6 +85,7 @@ class SignalReader:
         self._scrape_seconds = scrape_seconds
         self.windows = Windows.for_scrapes(scrape_seconds, learning_window_seconds)
         self._boundaries_known: dict[Name, _Known] = {}
+        self._replicas_known: dict[Name, _Known] = {}
         self._faults_known: dict[str, _Known] = {}
         self._ways: dict[ServingKey, Identity] = {}
 
@@ -193,6 +201,8 @@ class SignalReader:
         now: float,
     ) -> Answer:
         """One signal's rows, or why there are none."""
+        if query.startswith(REPLICAS):
+            return await self._by_replica(profile, query, grouping, now)
         if query not in HISTOGRAMS:
             return await self._ask(profile, query, now, grouping)
         targets = _targets(query, requests)
@@ -203,6 +213,21 @@ class SignalReader:
             return known
         selected = known.around(targets)
         return await self._ask(profile, query, now, grouping, selected) if selected else ()
+
+    async def _by_replica(self, profile: MetricsProfile, query: str, grouping: Grouping, now: float) -> Answer:
+        """Rows by pod, asked for once a scrape and kept until then."""
+        at = (profile.name, query, BY_LABEL if grouping == BY_LABEL else BY_POD)
+        known = self._replicas_known.get(at)
+        fresh_seconds = SCRAPE_SHARE * self._scrape_seconds
+        if known is not None and known.grouping == grouping and known.serves(profile, now, fresh_seconds):
+            return known.rows
+        # Dropped first: the rows of a large fleet need not be there twice.
+        self._replicas_known.pop(at, None)
+        del known
+        rows = await self._ask(profile, query, now, grouping)
+        if not isinstance(rows, Missing):
+            self._replicas_known[at] = _Known(profile, now, rows=rows, grouping=grouping)
+        return rows
 
     async def _boundaries(
         self, profile: MetricsProfile, query: str, grouping: Grouping, now: float
