@@ -1,6 +1,7 @@
 """`baseload operator`: run the operator in the foreground until SIGTERM or Ctrl-C."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -33,26 +34,12 @@ LEASE = click.FloatRange(min=0.1, max=300.0)
 @click.option("--log-format", type=click.Choice(["auto", "json", "text"]), default="auto", help="auto: text on a tty.")
 def operator(
     *,
-    prometheus_url: str,
-    prometheus_token_file: Path | None,
-    prometheus_basic_auth_file: Path | None,
-    prometheus_ca_file: Path | None,
-    prometheus_certificate_file: Path | None,
-    prometheus_key_file: Path | None,
-    kubeconfig: Path | None,
-    tick_seconds: float,
-    scrape_seconds: float,
-    metrics_port: int,
-    liveness_port: int,
-    listen_address: str,
     leader_elect: bool,
-    lease_name: str,
-    lease_namespace: str | None,
     lease_seconds: float,
     lease_renew_seconds: float,
     lease_retry_seconds: float,
-    choose_victims: bool,
     log_format: str,
+    **given: Any,  # noqa: ANN401 - every other option is a field of Settings, by the same name
 ) -> None:
     """Keep every ModelServing of the cluster inside its latency objective.
 
@@ -68,22 +55,6 @@ def operator(
     from baseload.control.settings import Settings  # noqa: PLC0415
 
     configure_logging(log_format)
-    settings = Settings(
-        prometheus_url=prometheus_url,
-        kubeconfig=kubeconfig,
-        prometheus_token_file=prometheus_token_file,
-        prometheus_basic_auth_file=prometheus_basic_auth_file,
-        prometheus_ca_file=prometheus_ca_file,
-        prometheus_certificate_file=prometheus_certificate_file,
-        prometheus_key_file=prometheus_key_file,
-        tick_seconds=tick_seconds,
-        scrape_seconds=scrape_seconds,
-        metrics_port=metrics_port,
-        liveness_port=liveness_port,
-        listen_address=listen_address,
-        lease_times=LeaseTimes(lease_seconds, lease_renew_seconds, lease_retry_seconds) if leader_elect else None,
-        lease_name=lease_name,
-        lease_namespace=lease_namespace,
-        choose_victims=choose_victims,
-    )
+    times = LeaseTimes(lease_seconds, lease_renew_seconds, lease_retry_seconds) if leader_elect else None
+    settings = Settings(**given, lease_times=times)
     run(lambda selector: run_operator(settings, selector))

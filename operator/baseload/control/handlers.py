@@ -84,16 +84,7 @@ def build_registry(
     `streams_lists` says whether the API server has watch-list, without which kopf would end.
     """
     registry = kopf.OperatorRegistry()
-
-    @kopf.on.startup(registry=registry)
-    async def begin(settings: kopf.OperatorSettings, **_: object) -> None:
-        configure(settings)
-        settings.watching.initial_streaming = streams_lists
-        await start()
-
-    @kopf.on.cleanup(registry=registry)
-    async def end(**_: object) -> None:
-        await stop()
+    _at_the_edges(registry, start, stop, streams_lists=streams_lists)
 
     @kopf.on.login(registry=registry, errors=kopf.ErrorsMode.TEMPORARY, backoff=2.0)
     async def log_in(**_: object) -> kopf.ConnectionInfo:
@@ -115,6 +106,24 @@ def build_registry(
         take_pool(catalog, event, relisted)
 
     return registry
+
+
+def _at_the_edges(
+    registry: kopf.OperatorRegistry,
+    start: Callable[[], Awaitable[None]],
+    stop: Callable[[], Awaitable[None]],
+    *,
+    streams_lists: bool,
+) -> None:
+    @kopf.on.startup(registry=registry)
+    async def begin(settings: kopf.OperatorSettings, **_: object) -> None:
+        configure(settings)
+        settings.watching.initial_streaming = streams_lists
+        await start()
+
+    @kopf.on.cleanup(registry=registry)
+    async def end(**_: object) -> None:
+        await stop()
 
 
 def take_serving(catalog: Catalog, event: kopf.RawEvent, relisted: Callable[[], None]) -> None:

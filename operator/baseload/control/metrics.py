@@ -34,6 +34,18 @@ class OperatorMetrics:
             buckets=(1, 2, 4, 8, 15, 20, 30, 60, 120),
             registry=self._others,
         )
+        self._add_times()
+        self.servings = Gauge("baseload_servings", "ModelServings known.", registry=self._others)
+        self.ghosts = Gauge("baseload_resync_differences", "Differences found by resyncs.", registry=self._others)
+        self.relists = Gauge("baseload_watch_relists", "Complete pictures taken by watches.", registry=self._others)
+        self.leader = Gauge(
+            "baseload_leader", "1 while this process holds the lease and may write, else 0.", registry=self._others
+        )
+        self.failures = Counter(
+            "baseload_serving_failures", "Servings that could not be decided on.", registry=self._others
+        )
+
+    def _add_times(self) -> None:
         self.tick = Histogram(
             "baseload_tick_seconds", "Duration of a tick.", buckets=TICK_BUCKETS, registry=self._others
         )
@@ -46,15 +58,6 @@ class OperatorMetrics:
             "How long the event loop stood still; stalls of less than 5 ms are not counted.",
             buckets=STALL_BUCKETS,
             registry=self._others,
-        )
-        self.servings = Gauge("baseload_servings", "ModelServings known.", registry=self._others)
-        self.ghosts = Gauge("baseload_resync_differences", "Differences found by resyncs.", registry=self._others)
-        self.relists = Gauge("baseload_watch_relists", "Complete pictures taken by watches.", registry=self._others)
-        self.leader = Gauge(
-            "baseload_leader", "1 while this process holds the lease and may write, else 0.", registry=self._others
-        )
-        self.failures = Counter(
-            "baseload_serving_failures", "Servings that could not be decided on.", registry=self._others
         )
 
     def count_write(self, kind: str, outcome: str) -> None:

@@ -155,22 +155,27 @@ class Operator:
             profiles.watch(connection, own_namespace(settings)).run,
             lambda: self._health.watch_lag(self._metrics.loop_lag.set),
         )
-        self._controller = Controller(
-            self._cluster,
-            servings=Servings(self._cluster, profiles),
-            signals=reader,
-            hands=Hands(actuator, publisher, PoolPublisher(writer), events),
-            metrics=self._metrics,
-            health=self._health,
-            rhythm=Rhythm(settings.tick_seconds, reader.signal_lag_seconds, reader.windows.learning_seconds),
-            leading=_set_event() if self._elector is None else self._elector.leading,
-        )
+        hands = Hands(actuator, publisher, PoolPublisher(writer), events)
+        self._controller = self._controller_of(reader, profiles, hands)
         self._login = Login(connection)
         self._tasks: list[asyncio.Task[None]] = []
         self._ticker: asyncio.Task[None] | None = None
         self._election: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
+
+    def _controller_of(self, reader: SignalReader, profiles: ProfileBook, hands: Hands) -> Controller:
+        tick_seconds = self._settings.tick_seconds
+        return Controller(
+            self._cluster,
+            servings=Servings(self._cluster, profiles),
+            signals=reader,
+            hands=hands,
+            metrics=self._metrics,
+            health=self._health,
+            rhythm=Rhythm(tick_seconds, reader.signal_lag_seconds, reader.windows.learning_seconds),
+            leading=_set_event() if self._elector is None else self._elector.leading,
+        )
 
     async def run(self) -> None:
         """Run under kopf until a signal comes or a part of ours ends."""

@@ -30,7 +30,6 @@ class Settings:
     metrics_port: int = 8080
     liveness_port: int = 8081
     listen_address: str = "0.0.0.0"  # noqa: S104 - kubelet and Prometheus come from other addresses
-    log_format: str = "auto"
     lease_times: LeaseTimes | None = field(default_factory=LeaseTimes)
     lease_name: str = LEASE_NAME
     lease_namespace: str | None = None

@@ -61,6 +61,13 @@ def serving_relabel_configs() -> list[dict[str, Any]]:
         {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
         {"source_labels": [f"{pod}name"], "target_label": "pod"},
         {"source_labels": [f"{pod}node_name"], "target_label": "node"},
+        *_workload_relabel_configs(pod),
+    ]
+
+
+def _workload_relabel_configs(pod: str) -> list[dict[str, Any]]:
+    """Return the rules that set `baseload_workload`; the last that matches counts."""
+    return [
         {
             "source_labels": [f"{pod}controller_kind", f"{pod}controller_name"],
             "regex": "(.+);(.+)",
