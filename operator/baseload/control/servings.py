@@ -98,23 +98,8 @@ class Servings:
 
     def requests(self) -> list[SignalRequest]:
         """What to ask Prometheus: one request for each serving whose target can be known."""
-        rows = []
-        for entry in self._cluster.catalog.entries.values():
-            accepted = entry.accepted
-            if not isinstance(accepted, Accepted):
-                continue
-            first, between = accepted.spec.time_to_first_token, accepted.spec.inter_token_latency
-            rows.append(
-                SignalRequest(
-                    key=entry.key,
-                    kind=accepted.target.kind,
-                    workload=accepted.target.name,
-                    profile=accepted.profile,
-                    ttft_target_seconds=None if first is None else first.seconds,
-                    itl_target_seconds=None if between is None else between.seconds,
-                )
-            )
-        return rows
+        entries = self._cluster.catalog.entries.values()
+        return [e.accepted.signal_request(e.key) for e in entries if isinstance(e.accepted, Accepted)]
 
     def take_signals(self, signals: Mapping[ServingKey, ServingSignals]) -> None:
         """Keep the newest reading of each serving, for decisions between ticks too."""

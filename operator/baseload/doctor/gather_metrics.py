@@ -73,20 +73,7 @@ async def gather_metrics(
 
 def requests_of(world: World) -> Sequence[SignalRequest]:
     """One request for the signals of each serving whose workload is there."""
-    rows = []
-    for entry, accepted, _ in world.scaled():
-        first, between = accepted.spec.time_to_first_token, accepted.spec.inter_token_latency
-        rows.append(
-            SignalRequest(
-                key=entry.key,
-                kind=accepted.target.kind,
-                workload=accepted.target.name,
-                profile=accepted.profile,
-                ttft_target_seconds=None if first is None else first.seconds,
-                itl_target_seconds=None if between is None else between.seconds,
-            )
-        )
-    return rows
+    return [accepted.signal_request(entry.key) for entry, accepted, _ in world.scaled()]
 
 
 class _OwnTime:

@@ -9,10 +9,11 @@ from baseload.api.models import CapacityPoolSpec, LatencyObjective, ModelServing
 from baseload.api.reasons import Reason
 from baseload.errors import ConfigError
 from baseload.observe.accelerators import Pool
+from baseload.observe.fleet import SignalRequest
 from baseload.observe.objects import PoolObject, ServingObject, WorkloadKey
 from baseload.observe.schedules import LocalSchedule, local_schedule
 from baseload.observe.target_kinds import DEPLOYMENTS, KindRef
-from baseload.plan.snapshot import LatencyTarget, LossPolicy, Mode, OnLoss, Refusal, ServingSpec
+from baseload.plan.snapshot import LatencyTarget, LossPolicy, Mode, OnLoss, Refusal, ServingKey, ServingSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,18 @@ class Accepted:
     priority_class: str | None = None
     kind: KindRef = DEPLOYMENTS
     schedules: tuple[LocalSchedule, ...] = ()
+
+    def signal_request(self, key: ServingKey) -> SignalRequest:
+        """What to ask Prometheus of this workload for the serving `key`."""
+        first, between = self.spec.time_to_first_token, self.spec.inter_token_latency
+        return SignalRequest(
+            key=key,
+            kind=self.target.kind,
+            workload=self.target.name,
+            profile=self.profile,
+            ttft_target_seconds=None if first is None else first.seconds,
+            itl_target_seconds=None if between is None else between.seconds,
+        )
 
 
 def accept(stored: ServingObject) -> Accepted | Refusal:
