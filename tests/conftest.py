@@ -91,4 +91,4 @@ def namespace(cluster: Kubectl) -> Iterator[str]:
 
 def _wait_for_service_account(cluster: Kubectl, namespace: str) -> None:
     # Pods are refused until the controller has made it.
-    cluster("wait", "--for=create", "serviceaccount/default", "--namespace", namespace, "--timeout=20s")
+    cluster("wait", "--for=create", "serviceaccount/default", "--namespace", namespace, "--timeout=60s")

@@ -41,8 +41,8 @@ def demo(lab: Lab, directory: Path, rates: list[tuple[int, float]], *options: st
 def test_a_ramp_is_served_inside_the_objective(own_lab: Lab, tmp_path: Path) -> None:
     """From one replica's worth to three: it scales out, nothing fails, and nothing is left running.
 
-    A replica starts in 12 s and a rate lags 7 s behind, so the ramp takes 45 s: in virtual time at least 97 % of requests
-    are then inside the objective with each of 24 seeds, while a ramp of 25 s is lost in the noise with two of them.
+    A replica starts in 12 s and a rate lags 7 s behind, so the ramp takes 45 s: in virtual time at least 97 % of
+    requests are then inside the objective with each of 24 seeds; with 25 s two seeds lose it in the noise.
     """
     curve = [(0, 0.8), (30, 0.8), (75, 2.6), (95, 2.6), (105, 0.8)]
     report = demo(own_lab, tmp_path, curve, "--peak-replicas", "2.6")

@@ -7,7 +7,17 @@ from functools import partial
 
 import pytest
 from fake_prometheus import FakePrometheus, Load
-from operator_lab import OPERATOR_USER, WRITES, OperatorProcess, View, deployment, install, serving, wait_until
+from operator_lab import (
+    OPERATOR_USER,
+    WRITES,
+    OperatorProcess,
+    View,
+    deployment,
+    install,
+    restart_api_server,
+    serving,
+    wait_until,
+)
 
 from baseload.lab.cluster import Lab
 
@@ -141,7 +151,7 @@ def test_survives_an_api_server_restart_and_sees_what_was_deleted_meanwhile(
     assert operator.process is not None
     operator.pause()
     view.lab.kubectl("delete", "msv", "ghost", "-n", view.namespace, "--wait=false")
-    view.lab.restart("kube-apiserver")
+    restart_api_server(view.lab)
     operator.resume()
     view.patch("modelserving.baseload.dev", "chat", {"spec": {"replicas": {"min": 3}}})
     view.wait_replicas("chat", 3, 60.0)

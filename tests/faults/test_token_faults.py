@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from fake_prometheus import FakePrometheus, Load
-from operator_lab import OperatorProcess, View, deployment, install, serving, wait_until
+from operator_lab import OperatorProcess, View, deployment, install, restart_api_server, serving, wait_until
 
 from baseload.lab.cluster import Lab
 
@@ -72,7 +72,7 @@ def test_stale_token_file_is_survived(
 
     lab.kubectl("delete", "secret", SECRET, "-n", "baseload-system")
     # Watches that are open stay open whatever becomes of their token; a restarted server asks for it again.
-    lab.restart("kube-apiserver")
+    restart_api_server(lab)
 
     def said(message: str) -> bool:
         return any(line["message"] == message for line in operator.log_lines())

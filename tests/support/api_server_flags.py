@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from operator_lab import restart_api_server
+
 from baseload.lab import state
 from baseload.lab.cluster import Lab
 
@@ -25,5 +27,5 @@ def _set(lab: Lab, flags: tuple[str, ...]) -> tuple[str, ...]:
         before = current.options.api_server_args
         options = dataclasses.replace(current.options, api_server_args=flags)
         state.save(lab.directory, dataclasses.replace(current, options=options))
-    lab.restart("kube-apiserver")
+    restart_api_server(lab)
     return before

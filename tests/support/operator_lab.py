@@ -31,6 +31,12 @@ def install(lab: Lab) -> None:
     lab.apply(node("operator-test-1", POOL_LABEL, 16), pool())
 
 
+def restart_api_server(lab: Lab) -> None:
+    """Restart the API server, and with it its other clients, which would back off for up to a minute."""
+    for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"):
+        lab.restart(name)
+
+
 class OperatorProcess:
     """The operator as a process; its metrics and liveness are on ports that the lab leaves free."""
 
