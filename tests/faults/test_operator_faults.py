@@ -54,7 +54,7 @@ def serve_ready(view: View, prometheus: FakePrometheus, least: int = 3) -> None:
     prometheus.loads[view.namespace, "Deployment/chat"] = Load()
     view.lab.apply(deployment(view.namespace, "chat"), serving(view.namespace, "chat", least=least))
     settled = f"{least}/{least}"
-    wait_until(lambda: view.status("chat").get("display", {}).get("replicas") == settled, settled, 30.0)
+    wait_until(lambda: view.status("chat").get("display", {}).get("replicas") == settled, settled)
     view.wait_condition("chat", "MetricsAvailable", ("True", "MetricsFresh"))
 
 
@@ -67,7 +67,7 @@ def test_missing_metrics_hold_and_say_why(
     """While metrics are missing nothing goes down, the condition says why, and it recovers by itself."""
     serve_ready(view, prometheus)
     prometheus.mode = mode
-    view.wait_condition("chat", "MetricsAvailable", ("False", reason), 30.0)
+    view.wait_condition("chat", "MetricsAvailable", ("False", reason))
     view.patch("modelserving.baseload.dev", "chat", {"spec": {"replicas": {"min": 1}}})
     time.sleep(4.0)
     assert view.replicas("chat") == 3
@@ -101,9 +101,9 @@ def test_killed_operator_ends_in_the_same_state(
         change = {"spec": {"replicas": {"min": wanted}}}
         kill_at_write(view, operator, count, partial(view.patch, "modelserving.baseload.dev", "chat", change))
         operator.start()
-        view.wait_replicas("chat", wanted, 30.0)
+        view.wait_replicas("chat", wanted)
         settled = f"{wanted}/{wanted}"
-        wait_until(lambda text=settled: view.status("chat")["display"]["replicas"] == text, settled, 30.0)
+        wait_until(lambda text=settled: view.status("chat")["display"]["replicas"] == text, settled)
         assert view.condition("chat", "Conflict") == ("False", "NoConflict")
 
 
@@ -116,7 +116,7 @@ def test_intent_without_its_scale_is_finished_after_a_restart(
     view.scale("chat", 2)
     wait_until(lambda: view.get("deployment", "chat")["status"].get("readyReplicas") == 2, "two ready")
     operator.start()
-    view.wait_replicas("chat", 4, 30.0)
+    view.wait_replicas("chat", 4)
     assert view.condition("chat", "Conflict") == ("False", "NoConflict")
 
 
@@ -136,7 +136,7 @@ def test_model_survives_a_restart(view: View, prometheus: FakePrometheus, operat
     prometheus.loads[view.namespace, "Deployment/chat"].running = 0.0
     operator.start()
     view.patch("modelserving.baseload.dev", "chat", {"spec": {"replicas": {"min": 4}}})
-    wait_until(lambda: view.status("chat")["display"]["replicas"] == "4/4", "4/4", 30.0)
+    wait_until(lambda: view.status("chat")["display"]["replicas"] == "4/4", "4/4")
     after = view.status("chat")["replicaModel"]["requestsPerSecondPerReplica"]
     assert float(after) == pytest.approx(float(before), rel=0.2)
 

@@ -68,7 +68,7 @@ def test_stale_token_file_is_survived(
     lab = view.lab
     prometheus.loads[view.namespace, "Deployment/chat"] = Load()
     lab.apply(deployment(view.namespace, "chat"), serving(view.namespace, "chat", least=2))
-    view.wait_replicas("chat", 2, 30.0)
+    view.wait_replicas("chat", 2)
 
     lab.kubectl("delete", "secret", SECRET, "-n", "baseload-system")
     # Watches that are open stay open whatever becomes of their token; a restarted server asks for it again.

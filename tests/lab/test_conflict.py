@@ -216,7 +216,7 @@ def test_a_scaled_object_is_a_conflict_before_the_first_write(view: View, promet
     }
     view.lab.apply(scaled)
     view.lab.apply(deployment(view.namespace, "chat"), serving(view.namespace, "chat", least=MEANT))
-    view.wait_condition("chat", "Conflict", ("True", "ForeignAutoscaler"), 30.0)
+    view.wait_condition("chat", "Conflict", ("True", "ForeignAutoscaler"))
     message = next(c["message"] for c in view.status("chat")["conditions"] if c["type"] == "Conflict")
     assert "ScaledObject 'chat'" in message
     assert scale_writes(view) == 0

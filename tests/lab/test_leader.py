@@ -27,9 +27,9 @@ def pair(lab: Lab, prometheus: FakePrometheus) -> Iterator[tuple[OperatorProcess
     first = OperatorProcess(lab, prometheus.url, "operator-first", port=8092, options=TIMES)
     second = OperatorProcess(lab, prometheus.url, "operator-second", port=8094, options=TIMES)
     first.start()
-    wait_until(first.leads, "the first one leads", 30.0)
+    wait_until(first.leads, "the first one leads")
     second.start()
-    wait_until(lambda: second.answer("/readyz")[0] == 200, "the second one is ready", 30.0)
+    wait_until(lambda: second.answer("/readyz")[0] == 200, "the second one is ready")
     yield first, second
     for operator in (first, second):
         assert operator.process is not None
@@ -60,12 +60,12 @@ def test_standby_is_ready_and_alive_and_silent_and_takes_over_without_going_down
     assert first.stop() == 0
     view.patch("modelserving.baseload.dev", "chat", {"spec": {"replicas": {"min": 1}}})
     stopped = time.monotonic()
-    wait_until(second.leads, "the second one leads", 10.0)
+    wait_until(second.leads, "the second one leads", 60.0)
 
     def held_by() -> list[str]:
         return [row["reason"] for row in view.status("chat")["lastDecision"]["limitedBy"]]
 
-    wait_until(lambda: "WarmingUp" in held_by(), "a decision that is held", 30.0)
+    wait_until(lambda: "WarmingUp" in held_by(), "a decision that is held")
     assert view.replicas("chat") == 4
     view.wait_replicas("chat", 1, 60.0)
     assert time.monotonic() - stopped >= 13.0

@@ -84,8 +84,8 @@ def test_a_set_is_scaled_by_groups(lab: Lab, namespace: str, prometheus: FakePro
     assert len(pods) == 4
     key = WorkloadKey("LeaderWorkerSet", namespace, "chat", "leaderworkerset.x-k8s.io")
     assert {workload_of(pod["metadata"]) for pod in pods} == {key}
-    wait_until(lambda: scraped_as(lab, namespace) == {"LeaderWorkerSet/chat"}, "targets with the set's name", 30.0)
+    wait_until(lambda: scraped_as(lab, namespace) == {"LeaderWorkerSet/chat"}, "targets with the set's name")
     view.patch("modelserving.baseload.dev", "chat", {"spec": {"replicas": {"min": 3}}})
     wait_until(lambda: view.status("chat")["display"]["replicas"] == "3/3", "three groups ready", 40.0)
     lab.kubectl("scale", SET, "chat", "-n", namespace, "--replicas=1")
-    wait_until(lambda: view.replicas("chat", SET) == 3, "the number back", 30.0)
+    wait_until(lambda: view.replicas("chat", SET) == 3, "the number back")

@@ -59,20 +59,20 @@ def test_a_kind_comes_is_granted_and_goes(view: View, prometheus: FakePrometheus
     view.lab.apply(serving(view.namespace, "chat", least=3, targetRef={**WIDGET, "name": "chat"}))
     view.wait_condition("chat", "Accepted", ("False", "TargetKindUnknown"))
     lab.apply(widget_crd(scale=False))
-    view.wait_condition("chat", "Accepted", ("False", "TargetNotScalable"), 30.0)
+    view.wait_condition("chat", "Accepted", ("False", "TargetNotScalable"))
     lab.apply(widget_crd())
     wait_served(lab, "widgets.example.com")
     lab.apply(widget(view.namespace, "chat"))
-    view.wait_condition("chat", "Accepted", ("False", "TargetForbidden"), 30.0)
+    view.wait_condition("chat", "Accepted", ("False", "TargetForbidden"))
     message = next(c["message"] for c in view.status("chat")["conditions"] if c["type"] == "Accepted")
     assert "patch widgets/scale (group example.com)" in message
     assert 'rbac.baseload.dev/aggregate-to-operator: "true"' in message
     assert count(view) == 1
     lab.apply(TARGETS / "any-kind.yaml")
-    wait_until(lambda: count(view) == 3, "three replicas at the path that the kind declares", 30.0)
+    wait_until(lambda: count(view) == 3, "three replicas at the path that the kind declares")
     view.wait_condition("chat", "Accepted", ("True", "Accepted"))
     lab.kubectl("delete", "crd", "widgets.example.com")
-    view.wait_condition("chat", "Accepted", ("False", "TargetKindUnknown"), 30.0)
+    view.wait_condition("chat", "Accepted", ("False", "TargetKindUnknown"))
 
 
 @pytest.mark.usefixtures("no_widgets")

@@ -111,7 +111,7 @@ class OperatorProcess:
         return [json.loads(line) for line in text.splitlines() if line]
 
 
-def wait_until(look: Callable[[], T], what: str, seconds: float = 20.0) -> T:
+def wait_until(look: Callable[[], T], what: str, seconds: float = 90.0) -> T:
     """Look until something true comes; fail with `what` when it does not."""
     deadline = time.monotonic() + seconds
     while True:
@@ -215,11 +215,11 @@ class View:
         """Write spec.replicas as somebody else."""
         self.lab.kubectl("scale", "deployment", name, "-n", self.namespace, f"--replicas={replicas}")
 
-    def wait_replicas(self, name: str, wanted: int, seconds: float = 20.0) -> None:
+    def wait_replicas(self, name: str, wanted: int, seconds: float = 90.0) -> None:
         """Wait for a number of replicas."""
         wait_until(lambda: self.replicas(name) == wanted, f"{wanted} replicas of {name}", seconds)
 
-    def wait_condition(self, name: str, kind: str, wanted: tuple[str, str], seconds: float = 20.0) -> None:
+    def wait_condition(self, name: str, kind: str, wanted: tuple[str, str], seconds: float = 90.0) -> None:
         """Wait for a condition's status and reason."""
         wait_until(lambda: self.condition(name, kind) == wanted, f"{kind} {wanted} of {name}", seconds)
 
