@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import psutil
@@ -64,11 +63,6 @@ def machine() -> dict[str, Any]:
 def best_seconds(work: Callable[[], object], repeats: int) -> float:
     """Return the least CPU time of `repeats` calls: what the work costs without what else the machine did."""
     return min(_cpu_seconds(work) for _ in range(repeats))
-
-
-def median_seconds(work: Callable[[], object], repeats: int) -> float:
-    """Return the median CPU time of `repeats` calls."""
-    return median(_cpu_seconds(work) for _ in range(repeats))
 
 
 def _cpu_seconds(work: Callable[[], object]) -> float:
