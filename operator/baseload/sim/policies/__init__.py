@@ -1,0 +1,1 @@
+"""The policies that a replay compares, each after its published rule."""

@@ -1,0 +1,1 @@
+"""Demand to replay: loaders for public formats and a generator."""
