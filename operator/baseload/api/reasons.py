@@ -27,6 +27,14 @@ class Reason(StrEnum):
     )
     DEMAND_ROSE = "DemandRose", "Demand expected one start-up time ahead needs more replicas."
     DEMAND_FELL = "DemandFell", "Demand needs fewer replicas than there are."
+    FORECAST_ROSE = "ForecastRose", "Demand foreseen at the lead time needs more replicas; they are ordered ahead."
+    FORECAST_FELL = "ForecastFell", "Demand foreseen, and demand now, need fewer replicas than there are."
+    FORECAST_BROKEN = (
+        "ForecastBroken",
+        "Demand is above the highest that was expected, so the rate now and its trend count as well.",
+    )
+    DEMAND_HOLDS = "DemandHolds", "Fewer replicas are foreseen to be enough, but demand now still needs these."
+    BACKLOG = "Backlog", "Requests wait that no ready replica holds; more replicas work them off."
     OBJECTIVE_AT_RISK = (
         "ObjectiveAtRisk",
         "The reactive guard predicts that the objective will be missed soon.",

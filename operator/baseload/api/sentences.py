@@ -55,6 +55,18 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
         " inside the objective."
     ),
     Reason.DEMAND_FELL: Sentence("Fewer replicas are enough for the demand that is seen and expected."),
+    Reason.FORECAST_ROSE: Sentence(
+        "Its history says that more will be asked for by the time a new replica can serve, so it is ordered now."
+    ),
+    Reason.FORECAST_FELL: Sentence("Its history says that fewer replicas are enough, and the demand now agrees."),
+    Reason.FORECAST_BROKEN: Sentence(
+        "More is asked for than its history let expect, so the rate now decides as well.",
+        "if such jumps are planned, a schedule in `spec.schedules` prepares for them",
+    ),
+    Reason.DEMAND_HOLDS: Sentence(
+        "Its history says that fewer replicas will be enough, but the demand now still needs these."
+    ),
+    Reason.BACKLOG: Sentence("Requests have piled up, so replicas are added that work them off in a start-up time."),
     Reason.OBJECTIVE_AT_RISK: Sentence(
         "Queues or latencies move so that the objective would be missed soon, so it did not wait for the forecast."
     ),

@@ -1,7 +1,7 @@
 """How much load one replica carries inside the objective, and how many replicas a load needs."""
 
 from dataclasses import dataclass
-from math import inf, log, sqrt
+from math import ceil, inf, log, sqrt
 from statistics import NormalDist
 
 from baseload.plan.memory import ReplicaModel
@@ -22,6 +22,9 @@ WIDEST_SCATTER = 0.05
 
 BURSTINESS = 1.0
 """Variance over mean of the whole fleet's running sequences: Poisson arrivals."""
+
+SPARED_SHARE = 0.25
+"""A level of the planner is rounded up to whole replicas only beyond this part of one: `ceil(x - 0.25)` cost least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,10 @@ class Capacity:
     def rps_at(self, replicas: int) -> float | None:
         """Requests per second of one of `replicas` replicas inside the objective; None without token counts."""
         return None if self.work_seconds is None else self.load_at(replicas) / self.work_seconds
+
+    def tokens_at(self, replicas: int) -> float:
+        """Output tokens per second of one of `replicas` replicas inside the objective."""
+        return self.load_at(replicas) / self.law.slope_seconds
 
 
 def capacity_of(model: ReplicaModel, spec: ServingSpec) -> Capacity | None:
@@ -107,6 +114,27 @@ def replicas_for_rate(capacity: Capacity, rps: float, most: int) -> int:
     while low < high:
         middle = (low + high) // 2
         if middle * capacity.load_at(middle) >= work:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def replicas_for_level(capacity: Capacity, tokens_per_second: float, most: int) -> int:
+    """Least replicas `n` (at most `most`, 0 for next to nothing) of which `n + 0.25` would serve a level of demand.
+
+    With a capacity that does not depend on `n` this is `ceil(x - 0.25)` for a level of `x` replicas.
+    """
+    work = tokens_per_second * capacity.law.slope_seconds
+    # Many replicas carry the most load each, so fewer than this can never do; mostly it is the answer or next to it.
+    high = low = max(ceil(work / capacity.load_at(most) - SPARED_SHARE), 0)
+    step = 1
+    while high < most and (high + SPARED_SHARE) * capacity.load_at(high) < work:
+        low, high, step = high + 1, high + step, 2 * step
+    low, high = min(low, most), min(high, most)
+    while low < high:
+        middle = (low + high) // 2
+        if (middle + SPARED_SHARE) * capacity.load_at(middle) >= work:
             high = middle
         else:
             low = middle + 1

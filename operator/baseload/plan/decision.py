@@ -6,6 +6,7 @@ from enum import StrEnum
 from baseload.api.reasons import Reason
 from baseload.plan.ask import Ask
 from baseload.plan.memory import ServingMemory
+from baseload.plan.outlook import Outlook
 from baseload.plan.snapshot import ServingKey
 
 
@@ -76,7 +77,8 @@ class Decision:
     `current` is the target's wanted replicas now, `raw` what demand asks for, `final` what the limiters allow.
     `write` says whether `final` must be written to the target's scale. `breach_since` is the sample time of the
     first reading that called for more replicas than are wanted now (None when none did). `ask` is what it asked of
-    the free accelerators, None when it needs none.
+    the free accelerators, None when it needs none. `outlook` is the one that was followed, None when the
+    decision is reactive.
     """
 
     key: ServingKey
@@ -98,3 +100,4 @@ class Decision:
     breach_since: float | None = None
     shortage: Shortage | None = None
     ask: Ask | None = None
+    outlook: Outlook | None = None

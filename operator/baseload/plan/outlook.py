@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 
 
 class Answer(StrEnum):
@@ -40,6 +41,7 @@ class Outlook:
     ones are not given back (`keep` may be above `order`). `upper` is the highest demand expected before the next
     outlook: live demand above it means that the forecast is broken. `quantile` is the share of outcomes that `order`
     covers, None when a rule without a forecast leads. `seen_until` is the end of the newest bucket that was looked at.
+    It is used until `valid_until`; later the decision is reactive.
     """
 
     time: float
@@ -51,3 +53,4 @@ class Outlook:
     quantile: float | None
     band: Band | None
     answered_by: Answer
+    valid_until: float = inf

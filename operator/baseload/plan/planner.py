@@ -77,7 +77,8 @@ def settle(proposal: Proposal, given: Share | None) -> Decision:
         # What a shortage holds back is no delay of ours; the sample that is answered later counts.
         memory = replace(memory, breach_since=None)
     if write:
-        memory = note_change(memory, state, target, raw=wanted.replicas, final=final, now=now)
+        called_for = 0 if wanted.foreseen else wanted.replicas
+        memory = note_change(memory, state, target, raw=called_for, final=final, now=now)
     reason, message = _why(wanted, limits, final, target)
     if state.spec.mode is Mode.RECOMMEND and final != target.wanted:
         limits = (*limits, Limit(Reason.RECOMMEND_ONLY, "spec.mode is Recommend", final, target.wanted))
@@ -101,6 +102,7 @@ def settle(proposal: Proposal, given: Share | None) -> Decision:
         breach_since=memory.breach_since if final > target.wanted else None,
         shortage=shortage_of(given, proposal.allowed, wanted.demand, capacity),
         ask=proposal.ask,
+        outlook=wanted.outlook,
     )
 
 
@@ -130,7 +132,7 @@ def _sizing_input(snapshot: Snapshot, state: ServingState, target: TargetState) 
         rollout=progress,
     )
     capacity: Capacity | None = capacity_of(model, state.spec)
-    return SizingInput(state=state, target=target, memory=memory, capacity=capacity, lead_seconds=lead)
+    return SizingInput(state=state, target=target, memory=memory, capacity=capacity, lead_seconds=lead, now=now)
 
 
 def _is_mixed(given: SizingInput, now: float) -> bool:

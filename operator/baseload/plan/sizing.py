@@ -1,18 +1,25 @@
 """The wanted number of replicas, before any limiter: an ordered list of ways to know it.
 
-Each way is tried in turn and the first that can answer does: no traffic, the offered rate, running sequences,
-or, while nothing is known of the replica, one step at a time. A number from a rate never counts the backlog that
-built up while replicas were starting as demand: who counts it overshoots.
+Each way is tried in turn and the first that can answer does: what the planner foresees, no traffic, the offered rate,
+running sequences, or, while nothing is known of the replica, one step at a time. A number from a rate never counts the
+backlog that built up while replicas were starting as demand: who counts it overshoots.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from baseload.api.reasons import Reason
-from baseload.plan.capacity import Capacity, replicas_for_backlog, replicas_for_rate, replicas_for_running
+from baseload.plan.capacity import (
+    Capacity,
+    replicas_for_backlog,
+    replicas_for_level,
+    replicas_for_rate,
+    replicas_for_running,
+)
 from baseload.plan.demand import Demand, expected
 from baseload.plan.memory import ServingMemory
+from baseload.plan.outlook import Answer, Outlook
 from baseload.plan.replica_model import QUEUE_SHARE
 from baseload.plan.signals import Missing, ServingSignals, Signal, Value
 from baseload.plan.snapshot import ServingState, TargetState
@@ -26,12 +33,18 @@ KEEP_BAND = 0.08
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A wanted number with the reason and the sentence behind it; `demand` when a rate was known."""
+    """A wanted number with the reason and the sentence behind it; `demand` when a rate was known.
+
+    `outlook` is the one it follows. What is `foreseen` is not called for by demand that is here: the next outlook may
+    take it back before it has started.
+    """
 
     replicas: int
     reason: Reason
     message: str
     demand: Demand | None = None
+    outlook: Outlook | None = None
+    foreseen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,7 @@ class SizingInput:
     memory: ServingMemory
     capacity: Capacity | None
     lead_seconds: float
+    now: float
 
     @property
     def signals(self) -> ServingSignals:
@@ -53,6 +67,14 @@ class SizingInput:
     def most(self) -> int:
         """No way of sizing asks for more than the largest number allowed."""
         return self.state.spec.max_replicas
+
+    @property
+    def outlook(self) -> Outlook | None:
+        """The planner's outlook, unless it is too old or no more than the rate now."""
+        outlook = self.state.outlook
+        if outlook is None or outlook.answered_by is Answer.REACTIVE or self.now > outlook.valid_until:
+            return None
+        return outlook
 
 
 def number(signal: Signal) -> float:
@@ -65,8 +87,95 @@ def size(given: SizingInput) -> Size:
     for way in WAYS:
         answer = way(given)
         if answer is not None:
-            return answer
+            return _with_age(given, answer)
     return Size(given.target.wanted, Reason.MODEL_UNKNOWN, "no signal to size on; the number stays")
+
+
+def _with_age(given: SizingInput, answer: Size) -> Size:
+    """Say that an outlook is too old to be followed."""
+    outlook = given.state.outlook
+    if outlook is None or given.now <= outlook.valid_until:
+        return answer
+    age_seconds = given.now - outlook.time
+    return replace(answer, message=f"{answer.message}; the outlook of {age_seconds:.0f} s ago is too old to follow")
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What is foreseen beside what is asked for now: `live` output tokens per second, None while that is unknown."""
+
+    given: SizingInput
+    capacity: Capacity
+    outlook: Outlook
+    live: float | None
+
+    def replicas_for(self, level: float) -> int:
+        """Replicas for a level of demand in output tokens per second."""
+        return replicas_for_level(self.capacity, level, self.given.most)
+
+
+def by_outlook(given: SizingInput) -> Size | None:
+    """What the planner foresees: replicas for the level to order up to, and ready ones kept for the level to keep.
+
+    Live signals may ask for more, never for less.
+    """
+    outlook, capacity = given.outlook, given.capacity
+    if outlook is None or capacity is None or capacity.work_seconds is None:
+        return None
+    tokens_per_request = capacity.work_seconds / capacity.law.slope_seconds
+    offered = given.signals.offered_rps
+    live = None if isinstance(offered, Missing) else number(offered) * tokens_per_request
+    foreseen = Foreseen(given, capacity, outlook, live)
+    wanted, ready = foreseen.replicas_for(outlook.order), given.target.ready
+    if wanted < ready:
+        wanted = max(wanted, min(ready, foreseen.replicas_for(outlook.keep)))
+    demand = Demand(number(offered), outlook.order / tokens_per_request, outlook.horizon_seconds)
+    message = _outlook_words(foreseen, capacity.tokens_at(wanted))
+    answer = Size(wanted, _ahead(wanted, given.target.wanted), message, demand, outlook, foreseen=True)
+    for floor in LIVE_FLOORS:
+        answer = floor(foreseen, answer)
+    return answer
+
+
+def _agrees(foreseen: Foreseen, answer: Size) -> Size:
+    """Going down stops at what demand needs now."""
+    current = foreseen.given.target.wanted
+    if foreseen.live is None or answer.replicas >= current:
+        return answer
+    needed = min(foreseen.replicas_for(foreseen.live), current)
+    if needed <= answer.replicas:
+        return answer
+    message = f"demand now needs {needed}, later {answer.replicas} are enough: {answer.message}"
+    return replace(answer, replicas=needed, reason=Reason.DEMAND_HOLDS, message=message)
+
+
+def _drains(foreseen: Foreseen, answer: Size) -> Size:
+    """A backlog, which nobody foresaw, is worked off in one start-up time."""
+    given, capacity = foreseen.given, foreseen.capacity
+    backlog = _backlog(given, capacity)
+    if backlog <= 0:
+        return answer
+    wanted = min(ceil(_for_backlog(given, capacity, number(given.signals.offered_rps), backlog)), given.most)
+    if wanted <= answer.replicas:
+        return answer
+    message = f"{backlog:.0f} requests beyond what the ready replicas hold are to be worked off: {answer.message}"
+    return replace(answer, replicas=wanted, reason=Reason.BACKLOG, message=message, foreseen=False)
+
+
+def _reacts(foreseen: Foreseen, answer: Size) -> Size:
+    """Demand above the highest that was expected: the forecast is broken, so the rate and its trend count too."""
+    live, upper = foreseen.live, foreseen.outlook.upper
+    if live is None or live <= upper:
+        return answer
+    reactive = by_rate(foreseen.given)
+    if reactive is None or reactive.replicas <= answer.replicas:
+        return answer
+    message = f"{live:.0f} tokens/s now, at most {upper:.0f} were expected: {reactive.message}"
+    return replace(reactive, reason=Reason.FORECAST_BROKEN, message=message, outlook=answer.outlook)
+
+
+LIVE_FLOORS: tuple[Callable[[Foreseen, Size], Size], ...] = (_agrees, _drains, _reacts)
+"""What is asked for now may raise a number that was foreseen: up if any live signal says so, down only if all agree."""
 
 
 def by_silence(given: SizingInput) -> Size | None:
@@ -88,14 +197,18 @@ def by_rate(given: SizingInput) -> Size | None:
         return None
     demand = expected(given.memory.rates, offered, given.lead_seconds)
     wanted = replicas_for_rate(capacity, demand.ahead_rps, given.most)
-    drain = max(given.lead_seconds, LEAST_DRAIN_SECONDS)
-    for_backlog = replicas_for_backlog(capacity, demand.now_rps, _backlog(given, capacity), drain)
+    for_backlog = _for_backlog(given, capacity, demand.now_rps, _backlog(given, capacity))
     wanted = max(wanted, min(ceil(for_backlog), given.most))
     current = given.target.wanted
     if wanted < current:
         # Going down must still be right with a little more demand, or the next wobble brings it back.
         wanted = min(current, replicas_for_rate(capacity, demand.ahead_rps * (1 + KEEP_BAND), given.most))
     return Size(wanted, _direction(wanted, current), _rate_words(demand, capacity, wanted), demand)
+
+
+def _for_backlog(given: SizingInput, capacity: Capacity, rps: float, backlog: float) -> float:
+    drain_seconds = max(given.lead_seconds, LEAST_DRAIN_SECONDS)
+    return replicas_for_backlog(capacity, rps, backlog, drain_seconds)
 
 
 def _backlog(given: SizingInput, capacity: Capacity) -> float:
@@ -141,13 +254,30 @@ def by_queue(given: SizingInput) -> Size | None:
     return Size(wanted, Reason.MODEL_UNKNOWN, message)
 
 
-WAYS: tuple[Callable[[SizingInput], Size | None], ...] = (by_silence, by_rate, by_running, by_queue)
+WAYS: tuple[Callable[[SizingInput], Size | None], ...] = (by_outlook, by_silence, by_rate, by_running, by_queue)
 
 
 def _direction(wanted: int, current: int) -> Reason:
     if wanted > current:
         return Reason.DEMAND_ROSE
     return Reason.DEMAND_FELL if wanted < current else Reason.DEMAND_COVERED
+
+
+def _ahead(wanted: int, current: int) -> Reason:
+    if wanted > current:
+        return Reason.FORECAST_ROSE
+    return Reason.FORECAST_FELL if wanted < current else Reason.DEMAND_COVERED
+
+
+def _outlook_words(foreseen: Foreseen, per_replica: float) -> str:
+    """The forecast with its quantile and horizon, what is asked for now, and what one replica serves."""
+    outlook, live = foreseen.outlook, foreseen.live
+    quantile = "" if outlook.quantile is None else f" ({outlook.quantile:.0%} quantile)"
+    now = "unknown" if live is None else f"{live:.0f}"
+    return (
+        f"up to {outlook.order:.0f} tokens/s foreseen in {outlook.horizon_seconds:.0f} s{quantile}, {now} now;"
+        f" one replica serves {per_replica:.0f} inside the objective"
+    )
 
 
 def _rate_words(demand: Demand, capacity: Capacity, wanted: int) -> str:

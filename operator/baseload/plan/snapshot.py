@@ -9,6 +9,7 @@ from math import inf
 
 from baseload.api.reasons import Reason
 from baseload.plan.memory import ServingMemory
+from baseload.plan.outlook import Outlook
 from baseload.plan.schedule import ScheduleWindow
 from baseload.plan.signals import ServingSignals
 
@@ -149,6 +150,7 @@ class ServingState:
     beyond what is wanted left out; `reach` None means that free accelerators are not known, which limits nothing.
     `draining_replicas` still finish their requests before they go, seen by the listing of pods that began at
     `pods_time`. `start_up_seconds` is pod bound to Ready. `windows` are its schedules around now.
+    `outlook` is what the planner foresees, in output tokens per second; None while it has no history to learn from.
     """
 
     key: ServingKey
@@ -169,6 +171,7 @@ class ServingState:
     draining_replicas: int = 0
     pods_time: float = inf
     windows: tuple[ScheduleWindow, ...] = ()
+    outlook: Outlook | None = None
 
 
 @dataclass(frozen=True, slots=True)
