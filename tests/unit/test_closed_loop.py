@@ -1,14 +1,13 @@
 """The decision against emulated replicas in virtual time: what the demo shows, without a cluster."""
 
-from itertools import pairwise
-
 import pytest
 import worlds
-from closed_loop import ClosedLoop, Outcome
 
-from baseload.lab.engine import EngineProfile
 from baseload.lab.schedule import clairvoyant
 from baseload.plan.snapshot import LatencyTarget
+from baseload.sim.requests.arrivals import LogNormalLengths, RateProfile, renewal_requests
+from baseload.sim.requests.closed_loop import ClosedLoop, LoopRun
+from baseload.sim.requests.engine import EngineProfile
 
 CAPACITY_RPS = 4.1
 """What one replica of this profile serves inside the objective for 95 % of requests."""
@@ -24,21 +23,29 @@ PROFILE = EngineProfile(
     cache_tokens=184_000,
 )
 
-CURVE = ((0, 1.05), (60, 1.05), (140, 5.4), (155, 5.4), (185, 1.7), (197, 1.7), (199, 3.4), (244, 3.4), (246, 1.05))
+CURVE = (
+    (0, 1.05),
+    (60, 1.05),
+    (140, 5.4),
+    (155, 5.4),
+    (185, 1.7),
+    (197, 1.7),
+    (199, 3.4),
+    (244, 3.4),
+    (246, 1.05),
+    (290, 1.05),
+)
 """Seconds and replicas' worth of demand: quiet, a steep ramp, the way back with a spike of x2 for 45 s, quiet."""
 
 SECONDS = 290.0
 
 
-def rate(time: float) -> float:
-    """Requests per second of the curve at a time."""
-    for (start, low), (end, high) in pairwise(CURVE):
-        if start <= time < end:
-            return CAPACITY_RPS * (low + (high - low) * (time - start) / (end - start))
-    return CAPACITY_RPS * CURVE[-1][1]
+RATES = RateProfile(tuple((float(second), CAPACITY_RPS * load) for second, load in CURVE))
+
+LENGTHS = LogNormalLengths(prompt_mean=1100.0, prompt_cv=0.8, output_mean=200.0, output_cv=0.6)
 
 
-def run(seed: int, policy: int | None = None) -> Outcome:
+def run(seed: int, fixed_replicas: int | None = None) -> LoopRun:
     """One run of the curve."""
     spec = worlds.spec(
         time_to_first_token=LatencyTarget(1.0, 0.95),
@@ -46,22 +53,23 @@ def run(seed: int, policy: int | None = None) -> Outcome:
         max_replicas=12,
         stabilization_seconds=25.0,
     )
-    loop = ClosedLoop(PROFILE, spec, rate, start_up_seconds=START_UP_SECONDS, seed=seed)
-    return loop.run(SECONDS, policy=policy, start=2)
+    loop = ClosedLoop(PROFILE, spec, START_UP_SECONDS)
+    requests = renewal_requests(RATES, LENGTHS, seed)
+    return loop.run(requests, SECONDS, fixed_replicas=fixed_replicas, start_replicas=2, seed=seed)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_objective_holds_through_ramp_and_spike_at_little_cost(seed: int) -> None:
     """At least 95 % of requests inside the objective for at most 1.4 times what a clairvoyant would pay."""
-    outcome = run(seed)
-    bound = clairvoyant([rate(t) / CAPACITY_RPS for t in range(int(SECONDS))], START_UP_SECONDS)
+    outcome = run(seed).outcome
+    bound = clairvoyant([RATES.rate_at(t) / CAPACITY_RPS for t in range(int(SECONDS))], START_UP_SECONDS)
     assert outcome.attainment >= 0.95
-    assert outcome.replica_seconds <= 1.4 * bound.replica_seconds
+    assert sum(outcome.replica_seconds) <= 1.4 * bound.replica_seconds
 
 
 def test_the_fewest_replicas_cannot_hold_it() -> None:
     """The same demand on one replica misses the objective for most requests: the run is no walk-over."""
-    assert run(1, policy=1).attainment < 0.5
+    assert run(1, fixed_replicas=1).outcome.attainment < 0.5
 
 
 def test_a_run_is_repeatable() -> None:

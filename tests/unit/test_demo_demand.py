@@ -7,10 +7,10 @@ from statistics import mean
 import pytest
 
 from baseload.errors import ConfigError
-from baseload.lab.arrivals import TimedRequest
 from baseload.lab.demand import demand_of, read_demand_trace, smoothed_counts
 from baseload.lab.scenario import DemoOptions, EngineKind
 from baseload.lab.schedule import clairvoyant
+from baseload.sim.requests.arrivals import TimedRequest
 
 CAPACITY_RPS = 4.0
 START_UP_SECONDS = 24.0

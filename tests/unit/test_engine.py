@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from baseload.errors import LabError
-from baseload.lab.engine import BLOCK_TOKENS, Engine, EngineProfile, Sequence
+from baseload.errors import ConfigError
+from baseload.sim.requests.engine import BLOCK_TOKENS, Engine, EngineProfile, Sequence
 
 L40S_8B = EngineProfile(
     alpha_seconds=0.0222,
@@ -160,7 +160,7 @@ def test_the_first_token_comes_when_the_prompt_is_done() -> None:
 def test_a_sequence_that_can_never_fit_is_refused() -> None:
     """More tokens than the cache, or none at all, is an error at once and not a queue for ever."""
     engine = Engine(small(cache_tokens=160))
-    with pytest.raises(LabError, match="the cache holds 160"):
+    with pytest.raises(ConfigError, match="the cache holds 160"):
         engine.submit(Sequence(1, 100, 61, 0.0), 0.0)
-    with pytest.raises(LabError, match="at least one"):
+    with pytest.raises(ConfigError, match="at least one"):
         engine.submit(Sequence(2, 0, 1, 0.0), 0.0)

@@ -10,21 +10,15 @@ from pathlib import Path
 import pytest
 
 from baseload.errors import ConfigError, LoadError
-from baseload.lab.arrivals import (
-    LogNormalLengths,
-    RateProfile,
-    RequestTrace,
-    SampledLengths,
-    poisson_requests,
-    read_trace,
-)
+from baseload.lab.arrivals import RequestTrace, read_trace
 from baseload.lab.balancer import Balancer, ready_addresses
-from baseload.lab.engine import EngineProfile
 from baseload.lab.faults import Fault
 from baseload.lab.load import LoadRun, run_plan
 from baseload.lab.load_plan import LoadPlan, Objective, read_plan
 from baseload.lab.load_results import LoadOutcome, read_outcome, read_snapshot, summarise
 from baseload.lab.server import ReplicaServer
+from baseload.sim.requests.arrivals import LogNormalLengths, RateProfile, SampledLengths, poisson_requests
+from baseload.sim.requests.engine import EngineProfile
 
 OBJECTIVE = Objective(time_to_first_token_seconds=0.5, inter_token_seconds=0.05)
 PROFILE = EngineProfile(5e-3, 0, 0, 1e-6, 0, cache_tokens=8192)

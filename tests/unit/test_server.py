@@ -11,10 +11,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from baseload.errors import ConfigError
-from baseload.lab.engine import EngineProfile
 from baseload.lab.faults import Fault
 from baseload.lab.profiles import engine_profile, profile_rows
 from baseload.lab.server import ReplicaServer
+from baseload.sim.requests.engine import EngineProfile
 
 MODEL = "test-model"
 PROFILE = EngineProfile(5e-3, 0, 0, 1e-6, 0, cache_tokens=4096)

@@ -15,7 +15,6 @@ from typing import Any
 import aiohttp
 
 from baseload.errors import BaseloadError, ConfigError, NotFoundError
-from baseload.lab.engine import EngineProfile
 from baseload.lab.kube_client import Changed, KubeClient, Listed, connect
 from baseload.lab.llama import LlamaServer
 from baseload.lab.pod_runner import PodRunner, PodServer
@@ -23,6 +22,7 @@ from baseload.lab.process_log import log_to_stderr
 from baseload.lab.profiles import engine_profile
 from baseload.lab.served_pod import ServedPod, served
 from baseload.lab.server import ReplicaServer
+from baseload.sim.requests.engine import EngineProfile
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""When requests arrive and how long they are: trace files, seeded Poisson arrivals, token lengths.
+"""Trace files of the lab: rates or single requests.
 
 A trace is CSV with a header, plain or gzip, in one of two forms::
 
@@ -10,60 +10,17 @@ import csv
 import gzip
 import io
 import math
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from typing import Final
 
 from baseload.errors import ConfigError
+from baseload.sim.requests.arrivals import RateProfile, TimedRequest
 
 RATE_COLUMNS: Final = ("t_seconds", "requests_per_second")
 REQUEST_COLUMNS: Final = ("t_s", "prompt_tokens", "output_tokens")
 _GZIP_MAGIC: Final = b"\x1f\x8b"
-_LONGEST_IN_MEANS: Final = 8.0
-_FEWEST_TOKENS: Final = 4
-
-
-@dataclass(frozen=True, slots=True)
-class TimedRequest:
-    """One request to send: seconds after the start, and its lengths in tokens."""
-
-    time_seconds: float
-    prompt_tokens: int
-    output_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class RateProfile:
-    """A request rate over time: straight lines through (seconds, requests per second), times rising."""
-
-    points: tuple[tuple[float, float], ...]
-
-    @property
-    def duration_seconds(self) -> float:
-        """Time of the last point."""
-        return self.points[-1][0]
-
-    @property
-    def peak_rps(self) -> float:
-        """Highest rate of any point."""
-        return max(rate for _, rate in self.points)
-
-    def rate_at(self, time_seconds: float) -> float:
-        """Return the rate in requests/s; before the first and after the last point it is that point's."""
-        after = bisect_right(self.points, time_seconds, key=lambda point: point[0])
-        if after == 0:
-            return self.points[0][1]
-        if after == len(self.points):
-            return self.points[-1][1]
-        (start, low), (end, high) = self.points[after - 1], self.points[after]
-        return low + (high - low) * (time_seconds - start) / (end - start)
-
-    def scaled(self, *, speed: float = 1.0, factor: float = 1.0) -> "RateProfile":
-        """Return the profile with its time divided by `speed` and its rates multiplied by `factor`."""
-        return RateProfile(tuple((time / speed, rate * factor) for time, rate in self.points))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,55 +28,6 @@ class RequestTrace:
     """Recorded requests, in the order of their times, the first at its recorded time."""
 
     requests: tuple[TimedRequest, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LogNormalLengths:
-    """Token lengths by mean and coefficient of variation, at least 4 tokens and at most 8 means."""
-
-    prompt_mean: float
-    prompt_cv: float
-    output_mean: float
-    output_cv: float
-
-    def draw(self, random: Random) -> tuple[int, int]:
-        """Return (prompt, output) tokens of one request."""
-        return (
-            _log_normal(random, self.prompt_mean, self.prompt_cv),
-            _log_normal(random, self.output_mean, self.output_cv),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class SampledLengths:
-    """Token lengths drawn with replacement from recorded (prompt, output) pairs: their correlation is kept."""
-
-    rows: tuple[tuple[int, int], ...]
-
-    def draw(self, random: Random) -> tuple[int, int]:
-        """Return (prompt, output) tokens of one request."""
-        return self.rows[random.randrange(len(self.rows))]
-
-
-Lengths = LogNormalLengths | SampledLengths
-
-
-def poisson_requests(profile: RateProfile, lengths: Lengths, seed: int) -> list[TimedRequest]:
-    """Return Poisson arrivals of a varying rate, by thinning (Lewis and Shedler 1979); the same for the same seed.
-
-    Times, lengths and acceptance come from generators of their own, so a lower rate keeps a subset of the times.
-    """
-    times, acceptance, sizes = (Random(f"{seed}/{use}") for use in ("times", "acceptance", "lengths"))  # noqa: S311
-    requests: list[TimedRequest] = []
-    peak, now = profile.peak_rps, 0.0
-    if peak <= 0:
-        return requests
-    while True:
-        now += times.expovariate(peak)
-        if now >= profile.duration_seconds:
-            return requests
-        if acceptance.random() * peak < profile.rate_at(now):
-            requests.append(TimedRequest(now, *lengths.draw(sizes)))
 
 
 def read_trace(path: Path) -> RateProfile | RequestTrace:
@@ -187,9 +95,3 @@ def _number(path: Path, line: int, row: Sequence[str], columns: Sequence[str], c
     if not math.isfinite(value) or value < 0:
         raise ConfigError(f"{path}: line {line}, column {columns[column]}: {text!r} is not a number of at least 0")
     return value
-
-
-def _log_normal(random: Random, mean: float, cv: float) -> int:
-    variance = math.log(1 + cv * cv)
-    value = random.lognormvariate(math.log(mean) - variance / 2, math.sqrt(variance))
-    return round(min(max(value, _FEWEST_TOKENS), _LONGEST_IN_MEANS * mean))

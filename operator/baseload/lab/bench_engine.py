@@ -5,8 +5,8 @@ from random import Random
 from typing import Any
 
 from baseload.lab.bench import Bench, Progress, best_seconds
-from baseload.lab.engine import Engine, Sequence
 from baseload.lab.profiles import engine_profile
+from baseload.sim.requests.engine import Engine, Sequence
 
 _VIRTUAL_SECONDS = 300.0
 _PROMPT_TOKENS, _OUTPUT_TOKENS = 1100, 200

@@ -4,11 +4,11 @@ import time
 from typing import Final
 
 from baseload.errors import LabError
-from baseload.lab.arrivals import TimedRequest
 from baseload.lab.cluster import Lab
 from baseload.lab.demand import Trace
 from baseload.lab.demo_load import DemoLoad
 from baseload.lab.demo_record import Objective
+from baseload.sim.requests.arrivals import TimedRequest
 
 _REQUESTS: Final = 40
 # Three servers must fit on two threads of one core, beside everything else in the lab.

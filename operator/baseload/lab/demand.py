@@ -7,17 +7,16 @@ from random import Random
 from typing import Final
 
 from baseload.errors import ConfigError
-from baseload.lab.arrivals import (
+from baseload.lab.arrivals import RequestTrace, read_trace
+from baseload.lab.scenario import SHIPPED_TRACE, DemoOptions, EngineKind
+from baseload.sim.requests.arrivals import (
     Lengths,
     LogNormalLengths,
     RateProfile,
-    RequestTrace,
     SampledLengths,
     TimedRequest,
     poisson_requests,
-    read_trace,
 )
-from baseload.lab.scenario import SHIPPED_TRACE, DemoOptions, EngineKind
 
 _SHIPPED_PEAK_REPLICAS: Final = 5.4
 _DEFAULT_PEAK_REPLICAS: Final = 8.0

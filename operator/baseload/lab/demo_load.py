@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from baseload.errors import LabError
-from baseload.lab.arrivals import TimedRequest
 from baseload.lab.cluster import Lab
 from baseload.lab.demo_objects import MODEL, NAME, NAMESPACE
 from baseload.lab.demo_record import Objective
 from baseload.lab.load_plan import LoadPlan
 from baseload.lab.load_results import LoadOutcome, read_outcome, read_snapshot
+from baseload.sim.requests.arrivals import TimedRequest
 
 _START_SECONDS: Final = 30.0
 _LOG_TAIL_LINES: Final = 12

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from baseload.errors import BaseloadError, ConfigError, LoadError
-from baseload.lab.arrivals import TimedRequest
 from baseload.lab.balancer import Address, Balancer, follow_service
 from baseload.lab.kube_client import connect
 from baseload.lab.load_client import CompletionStream, request_bytes
@@ -35,6 +34,7 @@ from baseload.lab.load_results import (
     write_outcome,
 )
 from baseload.lab.process_log import log_to_stderr
+from baseload.sim.requests.arrivals import TimedRequest
 
 logger = logging.getLogger(__name__)
 

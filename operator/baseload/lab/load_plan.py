@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from baseload.errors import ConfigError
-from baseload.lab.arrivals import TimedRequest
+from baseload.sim.requests.arrivals import TimedRequest
 
 Seconds = Annotated[float, Field(gt=0)]
 

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from baseload.errors import ConfigError
-from baseload.lab.engine import EngineProfile
+from baseload.sim.requests.engine import EngineProfile
 
 Coefficient = Annotated[float, Field(ge=0)]
 

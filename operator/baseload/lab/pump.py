@@ -5,8 +5,8 @@ from collections import deque
 from typing import Final
 
 from baseload.lab.completions import Answer
-from baseload.lab.engine import Engine, Iteration, Sequence
 from baseload.lab.vllm_metrics import VllmMetrics
+from baseload.sim.requests.engine import Engine, Iteration, Sequence
 
 MAX_CATCH_UP_SECONDS: Final = 0.1
 """Lateness of the event loop that is made up for; more is lost, as if the machine had stood still."""

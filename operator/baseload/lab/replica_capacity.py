@@ -11,8 +11,8 @@ from typing import Final
 
 from baseload.errors import ConfigError
 from baseload.lab.demo_record import Objective
-from baseload.lab.engine import Engine, EngineProfile, Sequence
 from baseload.lab.paths import cache_directory
+from baseload.sim.requests.engine import Engine, EngineProfile, Sequence
 
 _REQUESTS: Final = 2000
 # The first requests meet an empty replica; they are served but not judged.

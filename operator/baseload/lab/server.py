@@ -14,10 +14,10 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from baseload.lab.completions import Answer, ChatRequest, CompletionRequest, RequestError, parse
-from baseload.lab.engine import Engine, EngineProfile, Sequence
 from baseload.lab.faults import NO_FAULT, Fault
 from baseload.lab.pump import EnginePump, Job
 from baseload.lab.vllm_metrics import VllmMetrics
+from baseload.sim.requests.engine import Engine, EngineProfile, Sequence
 
 logger = logging.getLogger(__name__)
 

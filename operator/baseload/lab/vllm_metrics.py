@@ -19,7 +19,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from baseload.lab.engine import BLOCK_TOKENS, Engine
+from baseload.sim.requests.engine import BLOCK_TOKENS, Engine
 
 FIRST_TOKEN_BOUNDS: Final = (
     *(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75),

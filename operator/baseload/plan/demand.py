@@ -25,7 +25,7 @@ MOST_GROWTH = 1.4
 """Most that a line may promise, in multiples of the highest rate it was fitted to.
 
 A step looks like a ramp for as long as the look back. Allowed 2.0, it cost a fifth more on steps and kept no more
-requests inside the objective (tests/support/closed_loop.py, six seeds).
+requests inside the objective (sim/requests/closed_loop.py, six seeds).
 """
 
 MOST_SAMPLES = 24

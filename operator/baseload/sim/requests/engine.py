@@ -11,9 +11,10 @@ What grows by one token in every iteration is never touched one by one: lengths 
 
 from collections import deque
 from dataclasses import dataclass
+from math import sqrt
 from typing import Final
 
-from baseload.errors import LabError
+from baseload.errors import ConfigError
 
 BLOCK_TOKENS: Final = 16
 """Tokens in one block of the key-value cache."""
@@ -128,12 +129,15 @@ class Engine:
         return self._blocks * BLOCK_TOKENS
 
     def submit(self, sequence: Sequence, now: float) -> None:
-        """Queue a sequence; LabError if it can never run because it has no tokens or more than the cache."""
+        """Queue a sequence; ConfigError if it can never run because it has no tokens or more than the cache."""
         if sequence.prompt_tokens < 1 or sequence.output_tokens < 1:
-            raise LabError(f"sequence {sequence.id} needs at least one prompt and one output token")
+            raise ConfigError(
+                f"sequence {sequence.id}: {sequence.prompt_tokens} prompt and {sequence.output_tokens} output tokens; "
+                "it needs at least one of each"
+            )
         total = sequence.prompt_tokens + sequence.output_tokens
         if total > self.longest_sequence_tokens:
-            raise LabError(
+            raise ConfigError(
                 f"sequence {sequence.id} has {total} tokens; the cache holds {self.longest_sequence_tokens}: send less"
             )
         sequence.arrival_time = min(sequence.arrival_time, now)
@@ -146,7 +150,7 @@ class Engine:
             self._stop_decoding(sequence)
             return True
         if self._prefilling is sequence:
-            self._stop_prefilling()
+            self._stop_prefilling(sequence)
             return True
         if sequence in self._waiting:
             self._waiting.remove(sequence)
@@ -184,6 +188,56 @@ class Engine:
         self._just_finished = len(finished)
         return Iteration(duration, emitted + started if started else emitted, finished, decoding, prompt_tokens)
 
+    @property
+    def calm_iterations(self) -> int:
+        """Iterations ahead in which nothing happens but that each decoding sequence gets one more token.
+
+        None starts, ends or is preempted in them, and none that waits can be admitted: what is free only shrinks.
+        """
+        decoding = len(self._decoding)
+        if decoding == 0 or self._prefilling is not None or self._admissible(decoding):
+            return 0
+        # Whole rounds of blocks, so that room is judged without counting each iteration's.
+        rounds = self._free_blocks // decoding
+        return min(min(self._finishing) - self._iteration, rounds * BLOCK_TOKENS)
+
+    def calm_seconds(self, iterations: int) -> float:
+        """Duration of the next so many iterations while they are calm: an arithmetic series."""
+        profile, decoding = self.profile, len(self._decoding)
+        each = profile.alpha_seconds + profile.beta_seconds_per_sequence * decoding
+        tokens = iterations * self._context_tokens + decoding * iterations * (iterations + 1) / 2
+        return iterations * each + profile.gamma_seconds_per_cached_token * tokens
+
+    def coast(self, within_seconds: float) -> tuple[int, float]:
+        """Run the calm iterations that end within a time, in one go; return how many and how long they took.
+
+        Exactly what `step` would have done, up to the rounding of sums; no list of tokens is made.
+        """
+        iterations = self.calm_iterations
+        seconds = self.calm_seconds(iterations)
+        if seconds > within_seconds:
+            iterations = self._calm_iterations_within(within_seconds)
+            seconds = self.calm_seconds(iterations)
+        if iterations <= 0:
+            return 0, 0.0
+        self._just_finished = 0
+        rounds, rest = divmod(iterations, BLOCK_TOKENS)
+        self._free_blocks -= rounds * len(self._decoding)
+        self._free_blocks -= sum(self._filling[(self._iteration + n) % BLOCK_TOKENS] for n in range(rest))
+        self._context_tokens += iterations * len(self._decoding)
+        self._iteration += iterations
+        return iterations, seconds
+
+    def _calm_iterations_within(self, seconds: float) -> int:
+        """The most iterations whose series is not longer than `seconds`: the root of a quadratic, checked."""
+        growth = self.profile.gamma_seconds_per_cached_token * len(self._decoding) / 2
+        first = self.calm_seconds(1) - growth
+        root = seconds / first if growth == 0 else (sqrt(first**2 + 4 * growth * seconds) - first) / (2 * growth)
+        count = max(int(root) + 1, 0)
+        while count > 0 and self.calm_seconds(count) > seconds:
+            count -= 1
+        return count
+
     def _make_room_for_decoding(self) -> bool:
         """Preempt the latest until every decoding sequence can store its token; return whether any was."""
         preempted = False
@@ -191,7 +245,8 @@ class Engine:
             preempted = True
             self.preemptions += 1
             if self._prefilling is not None:
-                sequence = self._stop_prefilling()
+                sequence = self._prefilling
+                self._stop_prefilling(sequence)
             else:
                 sequence = next(reversed(self._decoding.values()))
                 generated = sequence.generated_before + self._iteration - sequence.decoding_since
@@ -229,17 +284,20 @@ class Engine:
 
     def _admit(self, now: float, running: int) -> bool:
         """Take the first of the queue into the batch if a place and cache for its whole prompt are free."""
-        if not self._waiting or running >= self.profile.max_sequences:
-            return False
-        blocks = _blocks(self._waiting[0].prefill_tokens)
-        if blocks > self._free_blocks:
+        if not self._admissible(running):
             return False
         sequence = self._waiting.popleft()
-        self._free_blocks -= blocks
+        self._free_blocks -= _blocks(sequence.prefill_tokens)
         if sequence.scheduled_time is None:
             sequence.scheduled_time = now
         self._prefilling = sequence
         return True
+
+    def _admissible(self, running: int) -> bool:
+        """Whether the first of the queue finds a place beside `running` others and cache for its whole prompt."""
+        if not self._waiting or running >= self.profile.max_sequences:
+            return False
+        return _blocks(self._waiting[0].prefill_tokens) <= self._free_blocks
 
     def _start_decoding(self, sequence: Sequence, end: float, finished: list[Sequence]) -> None:
         """Let a sequence whose prompt is computed emit a token and decode from the next iteration on."""
@@ -276,14 +334,11 @@ class Engine:
         self._filling[(sequence.decoding_since - sequence.prefill_tokens) % BLOCK_TOKENS] -= 1
         sequence.prefilled_tokens = 0
 
-    def _stop_prefilling(self) -> Sequence:
-        sequence = self._prefilling
-        if sequence is None:
-            raise LabError("no sequence is being prefilled")
+    def _stop_prefilling(self, sequence: Sequence) -> None:
+        """Take the sequence being prefilled out of the batch."""
         self._prefilling = None
         self._free_blocks += _blocks(sequence.prefill_tokens)
         sequence.prefilled_tokens = 0
-        return sequence
 
 
 def _blocks(tokens: int) -> int:

@@ -1,0 +1,1 @@
+"""Replay request by request: each arrival, queue and iteration of every replica, in virtual time."""
