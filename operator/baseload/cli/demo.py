@@ -14,7 +14,7 @@ from baseload.lab.scenario import DemoOptions, EngineKind
 @click.option(
     "--trace",
     type=click.Path(path_type=Path),
-    help="Replay this CSV (also .gz): t_seconds,requests_per_second, or t_s,prompt_tokens,output_tokens per request.",
+    help="Replay this trace: t_seconds,requests_per_second, or any other form that `baseload backtest` reads.",
 )
 @click.option(
     "--speed",
