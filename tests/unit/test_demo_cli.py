@@ -12,7 +12,7 @@ import pytest
         (["demo", "--speed", "0"], "--speed 0 is out of range: use a number from 0.1 to 1000"),
         (["demo", "--policy", "hpa"], "--policy 'hpa' is unknown: use baseload, or static-N"),
         (["demo", "--trace", "nowhere.csv"], "--trace 'nowhere.csv' is not a file"),
-        (["demo", "--trace", "pyproject.toml"], "use t_seconds,requests_per_second or t_s,prompt_tokens,output_tokens"),
+        (["demo", "--trace", "pyproject.toml"], "use t_seconds,requests_per_second, t_s,prompt_tokens,output_tokens"),
         (["demo", "--lab", "A B"], "lab name 'A B' must be"),
         (["demo", "--engine", "gpu"], "'gpu' is not one of 'emulated', 'llama.cpp'"),
         (["bench", "everything"], "NAME 'everything' is no benchmark; it is one of"),

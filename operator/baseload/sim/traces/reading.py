@@ -39,7 +39,7 @@ def read_rows(path: Path) -> RateRows | RequestRows:
 def _content(source: Source) -> RateRows | Iterator[RequestRows]:
     first = next(source.lines, "")
     source.lines = chain([first], source.lines)
-    if first.lstrip().startswith(("{", "[")):
+    if first.lstrip().startswith("{"):
         if is_mooncake(first):
             return mooncake_chunks(source)
         return _known(source, prometheus_rows(source, "".join(source.lines)))
