@@ -53,6 +53,19 @@ def scheduled(**changes: object) -> dict[str, Any]:
     return {**hours, "replicas": {"min": 8}, **changes}
 
 
+def selected(operator: str, *values: str) -> dict[str, Any]:
+    """A poolSelector with one expression."""
+    return {"matchExpressions": [{"key": "chip", "operator": operator, **({"values": [*values]} if values else {})}]}
+
+
+CONTRACT = {"nodes": 3, "startTime": "2027-01-01T00:00:00Z", "endTime": "2028-01-01T00:00:00+01:00", "hourly": "1.9"}
+
+
+def reserved(**changes: object) -> dict[str, Any]:
+    """The spec of a pool under a contract, right but for the changes of the contract."""
+    return {**POOL["spec"], "billing": "Reserved", "commitment": {**CONTRACT, **changes}}
+
+
 SERVING_REFUSED = [
     ("spec.targetRef", None, ["spec.targetRef", "Required"]),
     ("spec.targetRef.name", "", ["spec.targetRef.name", "at least 1"]),
@@ -111,6 +124,14 @@ SERVING_REFUSED = [
     ("spec.priorityClassName", "system-cluster-critical", ["is `system-cluster-critical`", "name another"]),
     ("spec.priorityClassName", "Gold", ["priorityClassName", "Gold", "should match"]),
     ("spec.replica", {"min": 1}, ["unknown field", "spec.replica"]),
+    ("spec.poolSelector", {}, ["`poolSelector` is empty and would select every pool"]),
+    ("spec.poolSelector", {"matchLabels": {"region": "e u"}}, ["poolSelector.matchLabels", "e u", "should match"]),
+    ("spec.poolSelector", selected("In"), ["`values` of the label `chip` must be set", "the operator is In"]),
+    ("spec.poolSelector", selected("Exists", "a"), ["`values` of the label `chip`", "the operator is Exists"]),
+    ("spec.poolSelector", selected("Like", "a"), ["matchExpressions[0].operator", '"Like"', '"In"']),
+    ("spec.burst.policy", "Always", ["burst.policy", '"Always"', '"Never", "Auto"']),
+    ("spec.burst", {"maxHourlyCost": "400"}, ["`burst.maxHourlyCost` is 400", "`policy: Auto`"]),
+    ("spec.burst", {"policy": "Auto", "maxHourlyCost": "-4"}, ["burst.maxHourlyCost", "-4", "should match"]),
 ]
 
 POOL_REFUSED = [
@@ -126,6 +147,24 @@ POOL_REFUSED = [
     ("spec.cost.per", "Hour", ["cost.per", '"Hour"', '"Accelerator", "Node"']),
     ("spec.leadTime", {"p50Seconds": 90, "p95Seconds": 60}, ["`leadTime.p95Seconds` is 60", "which is 90", "swapped"]),
     ("spec.leadTime", {"p50Seconds": -1, "p95Seconds": 60}, ["leadTime.p50Seconds", "-1"]),
+    ("spec.billing", "Rented", ["spec.billing", '"Rented"', '"Owned", "Reserved", "OnDemand", "Spot"']),
+    ("spec.ordering", "Later", ["spec.ordering", '"Later"', '"Immediate", "Queued"']),
+    ("spec.unit", {"nodes": 0}, ["unit.nodes", "0", "greater than or equal to 1"]),
+    ("spec.unit", {"nodes": 2}, ["`limits.maxNodes` is 3", "`unit.nodes`, which is 2"]),
+    (
+        "spec",
+        {**POOL["spec"], "unit": {"nodes": 2}, "limits": {"minNodes": 1, "maxNodes": 4}},
+        ["`limits.minNodes` is 1", "`unit.nodes`, which is 2"],
+    ),
+    ("spec.cost", {"hourly": "9.5", "avoidableHourly": "10"}, ["`cost.avoidableHourly` is 10", "which is 9.5"]),
+    ("spec.cost", {"hourly": "9.5", "minBillingSeconds": -1}, ["cost.minBillingSeconds", "-1"]),
+    ("spec.cost", {"hourly": "9.5", "egressPerGiB": "8 cents"}, ["cost.egressPerGiB", "8 cents", "should match"]),
+    ("spec.hold", {"minimumSeconds": -1}, ["hold.minimumSeconds", "-1"]),
+    ("spec.commitment", CONTRACT, ["`commitment` is read only with `billing: Reserved`", "billing is Owned"]),
+    ("spec", reserved(endTime="2026-12-31T00:00:00Z"), ["`commitment.endTime` is 2026-12-31T00:00:00Z", "swapped"]),
+    ("spec", reserved(nodes=4), ["`commitment.nodes` is 4", "`limits.maxNodes`, which is 3"]),
+    ("spec", reserved(startTime="soon"), ["commitment.startTime", "soon", "date-time"]),
+    ("spec", reserved(takeOrPayPercent=101), ["takeOrPayPercent", "101", "less than or equal to 100"]),
 ]
 
 SERVING_ACCEPTED = [
@@ -144,6 +183,13 @@ SERVING_ACCEPTED = [
     ("spec.priorityClassName", "serving.critical"),
     ("spec.metricsProfileName", "llamacpp"),
     ("spec.targetRef", {"apiVersion": "v1", "kind": "Any", "name": "x"}),
+    ("spec.poolSelector", {"matchLabels": {"region": "eu", "example.com/chip": ""}}),
+    ("spec.poolSelector", selected("NotIn", "a", "b")),
+    ("spec.poolSelector", selected("DoesNotExist")),
+    ("spec.burst", {}),
+    ("spec.burst", {"policy": "Never"}),
+    ("spec.burst", {"policy": "Auto"}),
+    ("spec.burst", {"policy": "Auto", "maxHourlyCost": "400.25"}),
 ]
 
 POOL_ACCEPTED = [
@@ -151,6 +197,13 @@ POOL_ACCEPTED = [
     ("spec.cost", {"hourly": "55.04", "per": "Node"}),
     ("spec.leadTime", {"p50Seconds": 60, "p95Seconds": 60}),
     ("spec.cost", None),
+    ("spec.cost", {"hourly": "10", "avoidableHourly": "10.0", "minBillingSeconds": 60, "egressPerGiB": "0.08"}),
+    ("spec.billing", "Spot"),
+    ("spec.ordering", "Queued"),
+    ("spec.unit", {"nodes": 3}),
+    ("spec.hold", {"minimumSeconds": 300}),
+    ("spec", reserved()),
+    ("spec", reserved(nodes=1, takeOrPayPercent=0)),
 ]
 
 

@@ -17,6 +17,8 @@ FIXED: dict[str, Any] = {
     # The server asks its own time zone database, so only names that all of them have.
     "timeZone": "UTC",
 }
+KEYS = ("region", "example.com/chip")
+"""Keys of maps, such as labels have."""
 Spec = dict[str, Any]
 
 
@@ -37,6 +39,8 @@ def any_value(node: Spec, path: str) -> st.SearchStrategy[Any]:
 
 
 def _any_object(node: Spec, path: str) -> st.SearchStrategy[Any]:
+    if "properties" not in node:
+        return st.dictionaries(st.sampled_from(KEYS), any_value(node["additionalProperties"], path), max_size=2)
     fields = {name: any_value(child, f"{path}.{name}") for name, child in node["properties"].items()}
     needed = node.get("required", [])
     optional = {name: strategy for name, strategy in fields.items() if name not in needed}
@@ -81,6 +85,13 @@ def _in_order(spec: Spec) -> Spec:
         first, between = objective["timeToFirstToken"], objective["interTokenLatency"]
         low, high = sorted((first["targetMilliseconds"], between["targetMilliseconds"]))
         first["targetMilliseconds"], between["targetMilliseconds"] = high, low
+    if "maxHourlyCost" in spec.get("burst", {}):
+        spec["burst"]["policy"] = "Auto"
+    selector = spec.get("poolSelector", {"matchLabels": {}})
+    if not selector.get("matchLabels") and not selector.get("matchExpressions"):
+        selector["matchLabels"] = {"region": "eu"}
+    for row in selector.get("matchExpressions", ()):
+        row["operator"] = "In" if row.get("values") else "Exists"
     return spec
 
 

@@ -164,7 +164,7 @@ def newer() -> dict[str, Any]:
     """Our kinds, one of them with a field that we do not know."""
     found = copy.deepcopy(definitions())
     version = found["modelservings.baseload.dev"]["spec"]["versions"][0]
-    version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["burst"] = {"type": "object"}
+    version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["variants"] = {"type": "object"}
     return found
 
 

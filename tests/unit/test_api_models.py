@@ -54,7 +54,7 @@ def test_what_was_read_is_written_back_alike() -> None:
 def test_unknown_fields_are_ignored() -> None:
     """An object of a newer version with more fields is still read."""
     given = example("modelserving")
-    given["spec"]["burst"] = {"policy": "Auto"}
+    given["spec"]["variants"] = [{"name": "tpu"}]
     assert ModelServing.model_validate(given).spec.replicas.max == 12
 
 
@@ -62,6 +62,12 @@ def scheduled(**replicas: int) -> dict[str, Any]:
     """A schedule with these bounds."""
     hours = {"timeZone": "Europe/Berlin", "days": ["Mon"], "start": "07:00", "end": "01:00"}
     return {**hours, "replicas": replicas}
+
+
+def contract(**changes: object) -> dict[str, Any]:
+    """A commitment, right but for the changes."""
+    times = {"startTime": "2027-01-01T00:00:00Z", "endTime": "2028-01-01T00:00:00Z"}
+    return {"nodes": 3, "hourly": "1.9", **times, **changes}
 
 
 SERVING_WRONG = [
@@ -76,6 +82,13 @@ SERVING_WRONG = [
     ("onMetricsLoss", {"policy": "Hold", "replicas": 3}, "`onMetricsLoss.replicas` is 3 and is read only with"),
     ("onMetricsLoss", {"policy": "Fallback", "replicas": 13}, "is 13 and must not exceed `replicas.max`, which is 12"),
     ("schedules", [scheduled(min=13)], "`replicas.min` of a schedule is 13 and must not exceed `replicas.max`"),
+    ("poolSelector", {}, "`poolSelector` is empty and would select every pool: leave it out"),
+    (
+        "poolSelector",
+        {"matchExpressions": [{"key": "chip", "operator": "Exists", "values": ["a"]}]},
+        "`values` of the label `chip` must be set with operator In or NotIn, and only then; the operator is Exists",
+    ),
+    ("burst", {"maxHourlyCost": "400"}, "`burst.maxHourlyCost` is 400 and is read only with policy Auto"),
 ]
 
 POOL_WRONG = [
@@ -84,6 +97,11 @@ POOL_WRONG = [
     ("nodeSelector", {"zone": "a b"}, "should match pattern"),
     ("limits", {"minNodes": 3, "maxNodes": 2}, "`limits.maxNodes` is 2 and must not be less than `limits.minNodes`"),
     ("leadTime", {"p50Seconds": 90, "p95Seconds": 60}, "`leadTime.p95Seconds` is 60 and must not be less than"),
+    ("cost", {"hourly": "2.5", "avoidableHourly": "10"}, "`cost.avoidableHourly` is 10 and must not exceed"),
+    ("unit", {"nodes": 2}, "`limits.maxNodes` is 3 and must be a multiple of `unit.nodes`, which is 2"),
+    ("commitment", contract(), "`commitment` is read only with `billing: Reserved`, and billing is Owned"),
+    ("commitment", contract(endTime="2026-01-01T00:00:00Z"), "`commitment.endTime` is 2026-01-01T00:00:00Z and must"),
+    ("commitment", contract(startTime="soon"), "`commitment.startTime` is soon and no time such as"),
 ]
 
 

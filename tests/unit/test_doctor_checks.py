@@ -121,7 +121,7 @@ FAULTS: list[tuple[str, dict[str, Any], str, str, str]] = [
     ),
     ("kinds", {"definitions": {}}, "the kind is not installed", "kubectl apply -f crds/", "fault"),
     ("kinds", {"definitions": older()}, "CRDVersionMismatch: `spec.behavior`", "kubectl apply -f crds/", "fault"),
-    ("kinds", {"definitions": newer()}, "`spec.burst` is not known", "use the command", "warning"),
+    ("kinds", {"definitions": newer()}, "`spec.variants` is not known", "use the command", "warning"),
     ("service-account", {"account": None}, "does not exist", "kubectl apply -f manifests/rbac.yaml", "fault"),
     ("rights", {"reviews": without("nodes")}, "may not do this", "kubectl apply -f manifests/rbac.yaml", "fault"),
     ("admission-policy", {"policies": ()}, "not installed", "kubectl apply -f manifests/policy.yaml", "warning"),

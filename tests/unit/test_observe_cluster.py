@@ -6,16 +6,18 @@ from typing import Any
 import orjson
 import pytest
 
-from baseload.observe.accelerators import AcceleratorBook, Pool
+from baseload.observe.accelerators import AcceleratorBook
 from baseload.observe.objects import Node, WorkloadKey, deployment, label_selector, node, stateful_set
 from baseload.observe.pause import pause_of
 from baseload.observe.placement import PodShape, effective_requests, pod_shape, whole
 from baseload.observe.pods import PodCensus, PodFacts, StartUpTimes, list_pods, pod_facts, workload_of
+from baseload.observe.pool import Pool
+from baseload.plan.pool_offer import PoolOffer
 
 GPU = "nvidia.com/gpu"
 NOW = 1_000_000.0
 CHAT = WorkloadKey("Deployment", "team", "chat")
-POOL = Pool("owned", (("chip", "l40s"),), GPU, "L40S", 4, 0.5, per_node_price=False)
+POOL = Pool("owned", (("chip", "l40s"),), GPU, "L40S", PoolOffer(accelerators_per_node=4, hourly=2.0))
 
 
 def container(count: int, **more: Any) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def test_free_replicas_are_counted_per_node() -> None:
     census = PodCensus(NOW, {"a": {GPU: 3}, "b": {GPU: 3}})
     nodes = [gpu_node("a"), gpu_node("b"), gpu_node("c"), gpu_node("d", unschedulable=True)]
     shape = PodShape(requests=((GPU, 2),))
-    (state,) = AcceleratorBook([POOL], nodes, census, NOW).pools_for(shape)
+    (state,) = AcceleratorBook([POOL], nodes, census, NOW).pools_for(shape).pools
     assert (state.free_replicas, state.nodes, state.total_accelerators) == (2, 3, 12)
     assert state.cost_per_replica_hour == pytest.approx(1.0)
 
@@ -104,13 +106,13 @@ def test_a_group_needs_a_place_for_each_of_its_pods() -> None:
     nodes = [gpu_node("a"), gpu_node("b"), gpu_node("c")]
     worker = PodShape(requests=((GPU, 2),))
     group = PodShape(requests=((GPU, 2),), workers=(worker, worker))
-    (state,) = AcceleratorBook([POOL], nodes, census, NOW).pools_for(group)
+    (state,) = AcceleratorBook([POOL], nodes, census, NOW).pools_for(group).pools
     assert (state.free_replicas, state.cost_per_replica_hour) == (1, pytest.approx(3.0))
     led = PodShape(workers=(worker, worker))
-    (state,) = AcceleratorBook([POOL], nodes, census, NOW).pools_for(led)
+    (state,) = AcceleratorBook([POOL], nodes, census, NOW).pools_for(led).pools
     assert (state.free_replicas, state.cost_per_replica_hour) == (2, pytest.approx(2.0))
     elsewhere = PodShape(requests=((GPU, 2),), workers=(PodShape(worker.requests, (("chip", "h100"),)),))
-    assert AcceleratorBook([POOL], nodes, census, NOW).pools_for(elsewhere) == ()
+    assert AcceleratorBook([POOL], nodes, census, NOW).pools_for(elsewhere).pools == ()
 
 
 def test_a_group_is_one_replica_for_the_census() -> None:
@@ -151,7 +153,7 @@ async def test_homeless_pods_of_one_group_are_one_replica() -> None:
 def test_old_census_means_unknown_and_not_zero() -> None:
     """Without a recent listing of the pods nothing is known to be free, or taken."""
     book = AcceleratorBook([POOL], [gpu_node("a")], PodCensus(NOW - 500, {}), NOW)
-    assert book.pools_for(PodShape(requests=((GPU, 1),)))[0].free_replicas is None
+    assert book.pools_for(PodShape(requests=((GPU, 1),))).pools[0].free_replicas is None
 
 
 def test_the_reach_of_a_pod_is_every_usable_node_that_takes_it() -> None:
@@ -204,7 +206,7 @@ def test_pods_that_are_not_counted_have_no_known_reach() -> None:
 def test_pools_without_the_accelerator_do_not_count() -> None:
     """A pod that asks for no accelerator of the pool cannot use the pool."""
     book = AcceleratorBook([POOL], [gpu_node("a")], PodCensus(NOW, {}), NOW)
-    assert book.pools_for(PodShape(requests=(("amd.com/gpu", 1),))) == ()
+    assert book.pools_for(PodShape(requests=(("amd.com/gpu", 1),))).pools == ()
 
 
 def test_pods_belong_to_the_deployment_of_their_replica_set() -> None:

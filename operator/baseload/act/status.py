@@ -160,7 +160,12 @@ def _last_decision(decision: Decision) -> dict[str, Any]:
             for entry in decision.limited_by
         ],
         "considered": [
-            {"pool": c.pool, "outcome": "Chosen" if c.chosen else "NotChosen", "message": c.message}
+            _without_none(
+                pool=c.pool,
+                outcome="Chosen" if c.chosen else "NotChosen",
+                message=c.message,
+                reason=None if c.reason is None else str(c.reason),
+            )
             for c in decision.considered
         ],
         "breachTime": None if decision.breach_since is None else rfc3339(decision.breach_since),

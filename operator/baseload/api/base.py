@@ -46,6 +46,8 @@ Text = Annotated[str, Field(max_length=1024)]
 ShortText = Annotated[str, Field(max_length=64)]
 ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
 DecimalText = Annotated[str, Field(max_length=24)]
+Money = Annotated[str, Field(max_length=16, pattern="^[0-9]{1,9}([.][0-9]{1,6})?$")]
+"""An amount as a decimal text: the API has no floats."""
 Time = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Seconds = Annotated[int, Field(ge=0, le=31_536_000)]

@@ -2,7 +2,9 @@
 
 from baseload.api.base import API_VERSION, GROUP, VERSION
 from baseload.api.pool import CapacityPool, CapacityPoolSpec, CapacityPoolStatus
+from baseload.api.selector import SelectorOperator
 from baseload.api.serving import (
+    BurstPolicy,
     LatencyObjective,
     MetricsLossPolicy,
     ModelServing,
@@ -17,6 +19,7 @@ __all__ = [
     "GROUP",
     "STATE_VERSION",
     "VERSION",
+    "BurstPolicy",
     "CapacityPool",
     "CapacityPoolSpec",
     "CapacityPoolStatus",
@@ -27,6 +30,7 @@ __all__ = [
     "ModelServingSpec",
     "ModelServingStatus",
     "ObjectCondition",
+    "SelectorOperator",
     "ServingMode",
     "TargetRef",
 ]

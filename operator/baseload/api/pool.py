@@ -1,14 +1,13 @@
 """CapacityPool: accelerators of one kind, price and lead time, as an admin describes them."""
 
-from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from baseload.api.base import ApiModel, Count, Seconds, ShortText, rule, rules
+from baseload.api.base import ApiModel, Count, ShortText, rule, rules
+from baseload.api.pool_terms import Billing, Commitment, LeadTime, Ordering, PoolCost, PoolHold, Unit
+from baseload.api.selector import LabelValue
 from baseload.api.status import ObjectCondition
-
-LabelValue = Annotated[str, Field(max_length=63, pattern="^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
 
 
 class StaticProvider(ApiModel):
@@ -71,61 +70,44 @@ class PoolLimits(ApiModel):
         return self
 
 
-class CostUnit(StrEnum):
-    """What a price is for."""
-
-    ACCELERATOR = "Accelerator"
-    NODE = "Node"
-
-
-class PoolCost(ApiModel):
-    """The price of the pool, in the operator's one currency."""
-
-    hourly: Annotated[str, Field(max_length=16, pattern="^[0-9]{1,9}([.][0-9]{1,6})?$")]
-    """Price of an hour as a decimal text, for example "6.88"."""
-    per: CostUnit = CostUnit.ACCELERATOR
-    """Accelerator (when not set) or Node."""
-
-
-class LeadTime(ApiModel):
-    """Prior of the time from an order to an accelerator that pods can use."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                "self.p95Seconds >= self.p50Seconds",
-                "'`leadTime.p95Seconds` is %d and must not be less than `leadTime.p50Seconds`, which is %d;"
-                " the two are likely swapped'.format([self.p95Seconds, self.p50Seconds])",
-            )
-        )
-    )
-
-    p50_seconds: Annotated[Seconds, Field(alias="p50Seconds")]
-    """Half of the orders come within this time."""
-    p95_seconds: Annotated[Seconds, Field(alias="p95Seconds")]
-    """Nineteen of twenty orders come within this time."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.p95_seconds < self.p50_seconds:
-            raise ValueError(
-                f"`leadTime.p95Seconds` is {self.p95_seconds} and must not be less than `leadTime.p50Seconds`,"
-                f" which is {self.p50_seconds}; the two are likely swapped"
-            )
-        return self
-
-
 class CapacityPoolSpec(ApiModel):
     """Which nodes, with which accelerators, at which price."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            rule("self.nodeSelector.size() > 0", "'`nodeSelector` is empty and would take every node: name a label'")
+            rule("self.nodeSelector.size() > 0", "'`nodeSelector` is empty and would take every node: name a label'"),
+            rule(
+                "!has(self.limits) || !has(self.unit) || self.limits.maxNodes % self.unit.nodes == 0",
+                "'`limits.maxNodes` is %d and must be a multiple of `unit.nodes`, which is %d; nodes come in that step'"
+                ".format([self.limits.maxNodes, self.unit.nodes])",
+            ),
+            rule(
+                "!has(self.limits) || !has(self.unit) || self.limits.minNodes % self.unit.nodes == 0",
+                "'`limits.minNodes` is %d and must be a multiple of `unit.nodes`, which is %d; nodes come in that step'"
+                ".format([self.limits.minNodes, self.unit.nodes])",
+            ),
+            rule(
+                "!has(self.commitment) || self.billing == 'Reserved'",
+                "'`commitment` is read only with `billing: Reserved`, and billing is %s; set it or remove the"
+                " commitment'.format([self.billing])",
+            ),
+            rule(
+                "!has(self.commitment) || !has(self.limits) || self.commitment.nodes <= self.limits.maxNodes",
+                "'`commitment.nodes` is %d and must not exceed `limits.maxNodes`, which is %d; lower the one or raise"
+                " the other'.format([self.commitment.nodes, self.limits.maxNodes])",
+            ),
         )
     )
 
     provider: Provider
     """Where the nodes come from."""
+    billing: Billing = Billing.OWNED
+    """Owned (when not set) and Reserved nodes are paid for anyway; OnDemand and Spot ones are rented by use, and only a
+    ModelServing with `burst.policy` Auto uses them."""
+    ordering: Ordering = Ordering.IMMEDIATE
+    """Immediate (when not set): an order comes after the lead time or is refused. Queued: it waits until it comes."""
+    unit: Unit | None = None
+    """The step in which nodes come and go; one node when not set."""
     node_selector: Annotated[dict[str, LabelValue], Field(max_length=16)]
     """Labels that the pool's nodes carry, all of them."""
     accelerator: Accelerator
@@ -136,11 +118,43 @@ class CapacityPoolSpec(ApiModel):
     """The price; without it the pool's use is not priced."""
     lead_time: LeadTime | None = None
     """Prior of the time from an order to an accelerator that pods can use."""
+    hold: PoolHold | None = None
+    """How long a node is held once it came; not at all when not set."""
+    commitment: Commitment | None = None
+    """A contract over nodes for a time; only with billing Reserved."""
 
     @model_validator(mode="after")
     def _selects(self) -> Self:
         if not self.node_selector:
             raise ValueError("`nodeSelector` is empty and would take every node: name a label")
+        return self
+
+    @model_validator(mode="after")
+    def _limits_are_whole_units(self) -> Self:
+        if self.limits is None or self.unit is None:
+            return self
+        for name, nodes in (("maxNodes", self.limits.max_nodes), ("minNodes", self.limits.min_nodes)):
+            if nodes % self.unit.nodes:
+                raise ValueError(
+                    f"`limits.{name}` is {nodes} and must be a multiple of `unit.nodes`, which is {self.unit.nodes};"
+                    " nodes come in that step"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _commitment_fits(self) -> Self:
+        if self.commitment is None:
+            return self
+        if self.billing is not Billing.RESERVED:
+            raise ValueError(
+                f"`commitment` is read only with `billing: Reserved`, and billing is {self.billing}; set it or remove"
+                " the commitment"
+            )
+        if self.limits is not None and self.commitment.nodes > self.limits.max_nodes:
+            raise ValueError(
+                f"`commitment.nodes` is {self.commitment.nodes} and must not exceed `limits.maxNodes`, which is"
+                f" {self.limits.max_nodes}; lower the one or raise the other"
+            )
         return self
 
 

@@ -104,6 +104,11 @@ class Reason(StrEnum):
         "PodsUnplaced",
         "Accelerators are free, but no node took the pods for a minute; `kubectl describe pod` says why.",
     )
+    POOL_NOT_SELECTED = "PoolNotSelected", "`spec.poolSelector` does not select the pool."
+    BURST_NOT_ALLOWED = (
+        "BurstNotAllowed",
+        "The pool is rented by use (OnDemand or Spot), and `spec.burst.policy` is Never.",
+    )
     CAPACITY_UNKNOWN = "CapacityUnknown", "No CapacityPool describes the nodes this workload may run on."
     NO_NODES = "NoNodes", "No Ready, schedulable node carries the labels of the pool."
     INVALID_SPEC = "InvalidSpec", "The spec cannot be used; the message names field, value and remedy."

@@ -185,6 +185,14 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
     Reason.NOT_PAUSED: Sentence("Nobody has paused it."),
     Reason.NO_CONFLICT: Sentence("Nobody else writes the replicas of {kind} '{target}'."),
     Reason.CAPACITY_AVAILABLE: Sentence("The free accelerators hold every replica that is wanted."),
+    Reason.POOL_NOT_SELECTED: Sentence(
+        "The labels of the pool are not those that `spec.poolSelector` asks for.",
+        "`kubectl get cpool --show-labels`, then correct the labels or `spec.poolSelector`",
+    ),
+    Reason.BURST_NOT_ALLOWED: Sentence(
+        "The pool is rented by use, and `spec.burst.policy` is Never, so only what is owned or reserved may serve.",
+        "set `spec.burst.policy` to Auto, with `maxHourlyCost` as its limit, if rented capacity may serve",
+    ),
     Reason.CAPACITY_UNKNOWN: Sentence(
         "Whether accelerators are free cannot be said: no CapacityPool describes nodes that take these pods, or the"
         " pods could not be listed.",

@@ -5,8 +5,9 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from baseload.api.base import ATOMIC_LIST, ApiModel, ObjectName, rule, rules
+from baseload.api.base import ATOMIC_LIST, ApiModel, Money, ObjectName, rule, rules
 from baseload.api.schedule import Schedule
+from baseload.api.selector import PoolSelector
 from baseload.api.status import ModelServingStatus
 
 
@@ -153,6 +154,42 @@ class OnMetricsLoss(ApiModel):
         return self
 
 
+class BurstPolicy(StrEnum):
+    """Whether capacity that is rented by use may serve."""
+
+    NEVER = "Never"
+    AUTO = "Auto"
+
+
+class Burst(ApiModel):
+    """The use of capacity that is rented by use."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!has(self.maxHourlyCost) || self.policy == 'Auto'",
+                "'`burst.maxHourlyCost` is %s and is read only with policy Auto; remove it or set `policy: Auto`'"
+                ".format([self.maxHourlyCost])",
+            )
+        )
+    )
+
+    policy: BurstPolicy = BurstPolicy.NEVER
+    """Never (when not set) uses pools whose billing is Owned or Reserved only; Auto uses OnDemand and Spot ones as
+    well."""
+    max_hourly_cost: Money | None = None
+    """With policy Auto, and only then: most that replicas in OnDemand and Spot pools may cost an hour together."""
+
+    @model_validator(mode="after")
+    def _is_read(self) -> Self:
+        if self.max_hourly_cost is not None and self.policy is not BurstPolicy.AUTO:
+            raise ValueError(
+                f"`burst.maxHourlyCost` is {self.max_hourly_cost} and is read only with policy Auto; remove it or set"
+                " `policy: Auto`"
+            )
+        return self
+
+
 class ServingMode(StrEnum):
     """Whether decisions are carried out."""
 
@@ -203,6 +240,10 @@ class ModelServingSpec(ApiModel):
     dynamo of a gateway before it, or a profile that the admin added."""
     replicas: ReplicaBounds
     """Bounds of the replicas."""
+    pool_selector: PoolSelector | None = None
+    """Which CapacityPools may be used, by their labels; when not set every pool whose nodes accept the pods."""
+    burst: Burst = Burst()
+    """The use of capacity that is rented by use."""
     priority_class_name: Annotated[
         str | None, Field(min_length=1, max_length=253, pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
     ] = None

@@ -107,6 +107,8 @@ class ConsideredPool(ApiModel):
     """Whether the pool can take more replicas."""
     message: Text
     """Why, with numbers."""
+    reason: ShortText | None = None
+    """Why it may not be used at all, in one word; absent when it may."""
 
 
 class LastDecision(ApiModel):

@@ -31,6 +31,7 @@ LEASE = click.FloatRange(min=0.1, max=300.0)
 @click.option("--lease-renew-seconds", type=LEASE, default=10.0, help="How long it leads without renewing the Lease.")
 @click.option("--lease-retry-seconds", type=LEASE, default=2.0, help="How often it renews or looks at the Lease.")
 @click.option("--choose-victims/--no-choose-victims", default=True, help="Let the least busy replicas go first.")
+@click.option("--economics-file", type=FILE, help="YAML with the currency and what missing capacity costs.")
 @click.option("--log-format", type=click.Choice(["auto", "json", "text"]), default="auto", help="auto: text on a tty.")
 def operator(
     *,
@@ -39,6 +40,7 @@ def operator(
     lease_renew_seconds: float,
     lease_retry_seconds: float,
     log_format: str,
+    economics_file: Path | None,
     **given: Any,  # noqa: ANN401 - every other option is a field of Settings, by the same name
 ) -> None:
     """Keep every ModelServing of the cluster inside its latency objective.
@@ -48,13 +50,16 @@ def operator(
     Exit codes: 0 stopped, 1 it had to end, 2 a setting is wrong, 3 it led and lost the Lease.
     """
     # Imported here, so that `baseload --help` does not load kopf and the Kubernetes client.
+    from baseload.control.economics import read_economics  # noqa: PLC0415
     from baseload.control.elector import LeaseTimes  # noqa: PLC0415
     from baseload.control.log import configure_logging  # noqa: PLC0415
     from baseload.control.loop import run  # noqa: PLC0415
     from baseload.control.operator import run_operator  # noqa: PLC0415
     from baseload.control.settings import Settings  # noqa: PLC0415
+    from baseload.plan.pool_offer import NO_SETTINGS  # noqa: PLC0415
 
     configure_logging(log_format)
     times = LeaseTimes(lease_seconds, lease_renew_seconds, lease_retry_seconds) if leader_elect else None
-    settings = Settings(**given, lease_times=times)
+    economics = NO_SETTINGS if economics_file is None else read_economics(economics_file)
+    settings = Settings(**given, lease_times=times, economics=economics)
     run(lambda selector: run_operator(settings, selector))

@@ -29,6 +29,7 @@ from baseload.errors import ApiError
 from baseload.observe.cluster import Cluster
 from baseload.observe.fleet import SignalRequest
 from baseload.plan.decision import Decision
+from baseload.plan.pool_offer import NO_SETTINGS, Economics
 from baseload.plan.signals import ServingSignals
 from baseload.plan.snapshot import ServingKey, Snapshot
 
@@ -80,6 +81,7 @@ class Controller:
         health: Health,
         rhythm: Rhythm,
         leading: asyncio.Event,
+        economics: Economics = NO_SETTINGS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._cluster = cluster
@@ -89,6 +91,7 @@ class Controller:
         self._metrics = metrics
         self._health = health
         self._rhythm = rhythm
+        self._economics = economics
         self._leading = leading
         self._clock = clock
         self._warm_since = clock()
@@ -270,4 +273,5 @@ class Controller:
             tick_seconds=self._rhythm.tick_seconds,
             signal_lag_seconds=self._rhythm.signal_lag_seconds,
             learning_window_seconds=self._rhythm.learning_window_seconds,
+            economics=self._economics,
         )

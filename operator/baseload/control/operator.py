@@ -174,6 +174,7 @@ class Operator:
             metrics=self._metrics,
             health=self._health,
             rhythm=Rhythm(tick_seconds, reader.signal_lag_seconds, reader.windows.learning_seconds),
+            economics=self._settings.economics,
             leading=_set_event() if self._elector is None else self._elector.leading,
         )
 

@@ -142,17 +142,21 @@ class Servings:
 
     def _ask_now(self, key: ServingKey, book: AcceleratorBook) -> Ask | None:
         entry, record = self._cluster.catalog.entries.get(key), self.records.get(key)
-        if entry is None or entry.target is None or record is None or record.ask is None or record.intent is None:
+        if entry is None or not isinstance(entry.accepted, Accepted):
             return None
-        workload, census = self._cluster.workload(entry.target), book.census
-        reach = None if workload is None else book.reach_of(workload.key, workload.shape)
+        if record is None or record.ask is None or record.intent is None:
+            return None
+        target = entry.accepted.target
+        workload, census = self._cluster.workload(target), book.census
+        rule = entry.accepted.pool_rule
+        reach = None if workload is None else book.reach_of(workload.key, workload.shape, rule)
         if workload is None or reach is None:
             return None
         return replace(
             record.ask,
             reach=reach,
-            placed=census.placed.get(entry.target, 0),
-            unplaced=max(census.unplaced.get(entry.target, 0) - workload.surplus, 0),
+            placed=census.placed.get(target, 0),
+            unplaced=max(census.unplaced.get(target, 0) - workload.surplus, 0),
             ordered=record.intent.replicas,
         )
 
@@ -186,12 +190,14 @@ class Servings:
         state = _state(entry, record, workload, refusal)
         census = book.census
         priority = self._cluster.priorities.of(accepted.priority_class, workload.priority_class)
+        choice = book.pools_for(workload.shape, accepted.pool_rule)
         state = replace(
             state,
             priority=priority if isinstance(priority, Priority) else Priority(),
             target_seen_time=self._cluster.seen_time(accepted.kind),
-            pools=book.pools_for(workload.shape),
-            reach=book.reach_of(workload.key, workload.shape),
+            pools=choice.pools,
+            barred_pools=choice.barred,
+            reach=book.reach_of(workload.key, workload.shape, accepted.pool_rule),
             placed_replicas=census.placed.get(target, 0),
             unplaced_replicas=max(census.unplaced.get(target, 0) - workload.surplus, 0),
             draining_replicas=census.draining(target, now),

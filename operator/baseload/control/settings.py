@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from baseload.control.elector import LeaseTimes
+from baseload.plan.pool_offer import NO_SETTINGS, Economics
 
 LEASE_NAME = "baseload-operator"
 
@@ -15,7 +16,8 @@ class Settings:
     `kubeconfig` None means the pod's service account. `scrape_seconds` is how often the Prometheus at
     `prometheus_url` scrapes the replicas: windows and staleness follow from it. Without `lease_times` it leads
     alone, without a Lease; `lease_namespace` None means the pod's, or `baseload-system` outside a pod.
-    `choose_victims` is whether the least busy replicas go first, which needs the right to patch pods.
+    `choose_victims` is whether the least busy replicas go first, which needs the right to patch pods. `economics` is
+    the currency and what missing capacity costs.
     """
 
     prometheus_url: str
@@ -34,3 +36,4 @@ class Settings:
     lease_name: str = LEASE_NAME
     lease_namespace: str | None = None
     choose_victims: bool = True
+    economics: Economics = NO_SETTINGS

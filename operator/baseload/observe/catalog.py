@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from baseload.api.reasons import Reason
 from baseload.errors import ConfigError
-from baseload.observe.accelerators import Pool
 from baseload.observe.objects import PoolObject, ServingObject, WorkloadKey
 from baseload.observe.pause import pause_of
+from baseload.observe.pool import Pool, pool_of
 from baseload.observe.target_kinds import KindRef
-from baseload.observe.translate import Accepted, accept, pool_of
+from baseload.observe.translate import Accepted, accept
 from baseload.plan.snapshot import Pause, Refusal, ServingKey
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class Catalog:
     def put_pool(self, stored: PoolObject) -> None:
         """Take a CapacityPool as seen; one that cannot be read is no capacity, and said once."""
         old = self.pools.get(stored.name)
-        if old is not None and (old[0].uid, old[0].generation) == (stored.uid, stored.generation):
+        if old is not None and _meaning(old[0]) == _meaning(stored):
             self.pools[stored.name] = (stored, old[1])
             return
         pool: Pool | None = None
@@ -142,6 +142,11 @@ class Catalog:
     def _tell_claimants(self, target: WorkloadKey) -> None:
         for key in self._claims[target]:
             self._on_dirty(key)
+
+
+def _meaning(stored: PoolObject) -> tuple[object, ...]:
+    """What of a pool can change a decision; its labels have no generation."""
+    return stored.uid, stored.generation, stored.labels
 
 
 def _intent(stored: ServingObject) -> tuple[object, ...]:

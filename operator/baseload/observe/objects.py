@@ -99,6 +99,7 @@ class PoolObject:
     generation: int
     spec: bytes
     status: bytes
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 def deployment(raw: Raw) -> Workload:
@@ -197,6 +198,7 @@ def pool_object(raw: Raw) -> PoolObject:
         generation=int(metadata.get("generation", 0)),
         spec=orjson.dumps(raw.get("spec") or {}),
         status=orjson.dumps(raw.get("status") or {}),
+        labels=tuple(sorted((metadata.get("labels") or {}).items())),
     )
 
 

@@ -1,24 +1,28 @@
 """From the API's objects to the plain values of the decision; what cannot be used becomes a Refusal in words."""
 
 from dataclasses import dataclass
+from math import inf
 
 import orjson
 from pydantic import ValidationError
 
-from baseload.api.models import CapacityPoolSpec, LatencyObjective, ModelServingSpec
+from baseload.api.models import BurstPolicy, LatencyObjective, ModelServingSpec
 from baseload.api.reasons import Reason
-from baseload.errors import ConfigError
-from baseload.observe.accelerators import Pool
 from baseload.observe.fleet import SignalRequest
-from baseload.observe.objects import PoolObject, ServingObject, WorkloadKey
+from baseload.observe.objects import ServingObject, WorkloadKey
+from baseload.observe.pool_rule import OWN_POOLS, PoolRule, rule_of
 from baseload.observe.schedules import LocalSchedule, local_schedule
 from baseload.observe.target_kinds import DEPLOYMENTS, KindRef
+from baseload.observe.wrong_field import in_words
 from baseload.plan.snapshot import LatencyTarget, LossPolicy, Mode, OnLoss, Refusal, ServingKey, ServingSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A spec that can be used: the decision's part, the target, the metrics profile, the PriorityClass and the kind."""
+    """A spec that can be used: the decision's part, the target, the metrics profile, the PriorityClass and the kind.
+
+    `pool_rule` says which pools it may use.
+    """
 
     spec: ServingSpec
     target: WorkloadKey
@@ -26,6 +30,7 @@ class Accepted:
     priority_class: str | None = None
     kind: KindRef = DEPLOYMENTS
     schedules: tuple[LocalSchedule, ...] = ()
+    pool_rule: PoolRule = OWN_POOLS
 
     def signal_request(self, key: ServingKey) -> SignalRequest:
         """What to ask Prometheus of this workload for the serving `key`."""
@@ -45,7 +50,7 @@ def accept(stored: ServingObject) -> Accepted | Refusal:
     try:
         given = ModelServingSpec.model_validate(orjson.loads(stored.spec))
     except ValidationError as error:
-        return Refusal(Reason.INVALID_SPEC, _in_words(error))
+        return Refusal(Reason.INVALID_SPEC, in_words(error))
     target = given.target_ref
     down = given.behavior.scale_down
     spec = ServingSpec(
@@ -57,6 +62,8 @@ def accept(stored: ServingObject) -> Accepted | Refusal:
         max_step_percent=down.max_step_percent,
         mode=Mode(given.mode),
         on_loss=OnLoss(LossPolicy(given.on_metrics_loss.policy), given.on_metrics_loss.replicas or 0),
+        may_rent=given.burst.policy is BurstPolicy.AUTO,
+        max_rent_per_hour=inf if given.burst.max_hourly_cost is None else float(given.burst.max_hourly_cost),
     )
     kind = KindRef(target.api_version, target.kind)
     return Accepted(
@@ -66,23 +73,7 @@ def accept(stored: ServingObject) -> Accepted | Refusal:
         priority_class=given.priority_class_name,
         kind=kind,
         schedules=tuple(local_schedule(schedule) for schedule in given.schedules),
-    )
-
-
-def pool_of(stored: PoolObject) -> Pool:
-    """Read a CapacityPool; raises ConfigError in words when it cannot be used."""
-    try:
-        given = CapacityPoolSpec.model_validate(orjson.loads(stored.spec))
-    except ValidationError as error:
-        raise ConfigError(f"CapacityPool '{stored.name}': {_in_words(error)}") from error
-    return Pool(
-        name=stored.name,
-        node_selector=tuple(sorted(given.node_selector.items())),
-        resource=given.accelerator.resource,
-        product=given.accelerator.product,
-        accelerators_per_node=given.accelerator.per_node,
-        hourly=None if given.cost is None else float(given.cost.hourly),
-        per_node_price=given.cost is not None and given.cost.per == "Node",
+        pool_rule=rule_of(given),
     )
 
 
@@ -90,10 +81,3 @@ def _latency(objective: LatencyObjective | None) -> LatencyTarget | None:
     if objective is None:
         return None
     return LatencyTarget(objective.target_milliseconds / 1000.0, objective.attainment_percent / 100.0)
-
-
-def _in_words(error: ValidationError) -> str:
-    """The first thing wrong: field, value and what is allowed."""
-    first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
-    return f"`spec.{field}` has value '{first['input']!s:.60}': {first['msg']}"

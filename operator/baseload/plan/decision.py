@@ -34,11 +34,12 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Considered:
-    """One pool looked at: chosen or why not, with numbers."""
+    """One pool looked at: chosen or why not, with numbers; `reason` is why it may not be used at all."""
 
     pool: str
     chosen: bool
     message: str
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,15 @@ from baseload.plan.fleet import Share, share
 from baseload.plan.guard import correct, guard
 from baseload.plan.limiters import Asked, limit
 from baseload.plan.memory import ServingMemory, Watched, Wish
+from baseload.plan.pool_offer import Economics
 from baseload.plan.replica_model import learn, learn_nothing
 from baseload.plan.shortage import place, shortage_of, waiting_of
 from baseload.plan.signals import Missing, Signal, Value
 from baseload.plan.sizing import Size, SizingInput, size
-from baseload.plan.snapshot import LatencyTarget, Mode, ServingState, Snapshot, TargetState
+from baseload.plan.snapshot import LatencyTarget, Mode, PoolState, ServingState, Snapshot, TargetState
+
+MOST_CONSIDERED = 8
+"""Pools shown in a decision, those that may be used first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ def settle(proposal: Proposal, given: Share | None) -> Decision:
         message=message,
         observed=_observed(state),
         limited_by=limits,
-        considered=_considered(state),
+        considered=_considered(state, snapshot.economics),
         conditions=conditions_of(state, limits, outcome.condition),
         memory=memory,
         capacity_rps_per_replica=capacity.rps_at(max(final, 1)) if capacity else None,
@@ -194,16 +198,22 @@ def _seen(name: str, unit: str, signal: Signal, target: float | None) -> Observe
     return Observed(name, unit, None if unit == "share" else 0.0, target, signal.time)
 
 
-def _considered(state: ServingState) -> tuple[Considered, ...]:
-    rows = []
-    for pool in state.pools[:8]:
-        if pool.free_replicas is None:
-            message = "free accelerators are unknown: nodes or pods were not listed"
-        else:
-            message = f"{pool.free_replicas} more replicas fit on {pool.nodes} nodes with {pool.total_accelerators}"
-            message += f" x {pool.accelerator}"
-        rows.append(Considered(pool.name, bool(pool.free_replicas), message))
-    return tuple(rows)
+def _considered(state: ServingState, economics: Economics) -> tuple[Considered, ...]:
+    """The pools looked at, at most `MOST_CONSIDERED`: those that may be used, then those that may not."""
+    usable, barred = state.pools[:MOST_CONSIDERED], state.barred_pools[: max(MOST_CONSIDERED - len(state.pools), 0)]
+    return (
+        *[Considered(pool.name, bool(pool.free_replicas), _offer_words(pool, economics)) for pool in usable],
+        *[Considered(pool.name, chosen=False, message=pool.message, reason=pool.reason) for pool in barred],
+    )
+
+
+def _offer_words(pool: PoolState, economics: Economics) -> str:
+    """What is free in a pool, how it is billed and what a replica there costs."""
+    price, billing = pool.cost_per_replica_hour, pool.offer.billing
+    terms = f"{billing}, not priced" if price is None else f"{billing} at {economics.in_words(price)}/h"
+    if pool.free_replicas is None:
+        return f"free accelerators are unknown: nodes or pods were not listed; {terms}"
+    return f"{pool.free_replicas} more fit on {pool.nodes} {pool.accelerator} nodes, {terms}"
 
 
 def _refused(snapshot: Snapshot, state: ServingState) -> Decision:

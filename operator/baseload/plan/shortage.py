@@ -76,11 +76,19 @@ def _short(what: str, given: Share, state: ServingState) -> Condition:
     more = f" and {len(names) - NAMED_POOLS} more" if len(names) > NAMED_POOLS else ""
     nodes, total = sum(p.nodes for p in state.pools), sum(p.total_accelerators for p in state.pools)
     plural = "" if nodes == 1 else "s"
-    where = f"{nodes} node{plural} with {total} accelerators ({', '.join(names[:NAMED_POOLS])}{more})"
+    where = f"{nodes} node{plural} with {total} accelerators ({', '.join(names[:NAMED_POOLS]) or 'no pool'}{more})"
     rank = f"priority {state.priority.value}" + (f" ({state.priority.name})" if state.priority.name else "")
     message = f"{what} on {where}; at {rank}, others of higher priority miss {given.ahead} accelerators and others of"
-    message += f" the same {given.beside}"
+    message += f" the same {given.beside}{_barred_words(state)}"
     return Condition("CapacityAvailable", Status.FALSE, Reason.CAPACITY_SHORT, message)
+
+
+def _barred_words(state: ServingState) -> str:
+    """The first pool that would take the pods and may not be used."""
+    if not state.barred_pools:
+        return ""
+    barred = state.barred_pools[0]
+    return f"; CapacityPool '{barred.name}' may not be used: {barred.message}"
 
 
 def _without_ask(state: ServingState, allowed: int) -> Condition:
@@ -98,6 +106,8 @@ def _without_ask(state: ServingState, allowed: int) -> Condition:
 
 def _unknown(state: ServingState) -> str:
     """Why it is not known what is free for a serving."""
+    if not state.pools and state.barred_pools:
+        return f"no CapacityPool may be used{_barred_words(state)}"
     if not state.pools:
         return "no CapacityPool describes the nodes that this workload may run on"
     if any(pool.free_replicas is None for pool in state.pools):

@@ -10,6 +10,7 @@ from math import inf
 from baseload.api.reasons import Reason
 from baseload.plan.memory import ServingMemory
 from baseload.plan.outlook import Outlook
+from baseload.plan.pool_offer import NO_SETTINGS, UNPRICED, Economics, PoolOffer
 from baseload.plan.schedule import ScheduleWindow
 from baseload.plan.signals import ServingSignals
 
@@ -58,7 +59,10 @@ class OnLoss:
 
 @dataclass(frozen=True, slots=True)
 class ServingSpec:
-    """What the user asked for, in plan's units."""
+    """What the user asked for, in plan's units.
+
+    `may_rent` says whether pools that are billed by use may serve, `max_rent_per_hour` what they may cost together.
+    """
 
     time_to_first_token: LatencyTarget | None
     inter_token_latency: LatencyTarget | None
@@ -68,6 +72,8 @@ class ServingSpec:
     max_step_percent: int = 50
     mode: Mode = Mode.ENFORCE
     on_loss: OnLoss = OnLoss()
+    may_rent: bool = False
+    max_rent_per_hour: float = inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +134,16 @@ class PoolState:
     total_accelerators: int
     free_replicas: int | None
     cost_per_replica_hour: float | None
+    offer: PoolOffer = UNPRICED
+
+
+@dataclass(frozen=True, slots=True)
+class BarredPool:
+    """A CapacityPool that takes the serving's pods and that the serving may not use, and why."""
+
+    name: str
+    reason: Reason
+    message: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,6 +178,7 @@ class ServingState:
     pause: Pause = Pause()
     refusal: Refusal | None = None
     pools: tuple[PoolState, ...] = ()
+    barred_pools: tuple[BarredPool, ...] = ()
     priority: Priority = Priority()
     start_up_seconds: float = 120.0
     placed_replicas: int = 0
@@ -182,6 +199,7 @@ class Snapshot:
     scale-down window has passed since. `world_time` is when the cluster state was last known to be current.
     `signal_lag_seconds` is how far a rate lags behind the world (half its window plus a scrape);
     `learning_window_seconds` is what one ReplicaSignals averages over. `free` are the free accelerators, node by node.
+    `economics` are the admin's currency and shortage costs.
     """
 
     now: float
@@ -191,4 +209,5 @@ class Snapshot:
     signal_lag_seconds: float = 0.0
     learning_window_seconds: float = 15.0
     free: tuple[int, ...] = ()
+    economics: Economics = NO_SETTINGS
     servings: tuple[ServingState, ...] = field(default=())

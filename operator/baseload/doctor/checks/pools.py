@@ -6,8 +6,8 @@ from itertools import combinations
 from baseload.doctor.facts import Facts
 from baseload.doctor.finding import Finding, fault, skipped, warning
 from baseload.doctor.world import World, unread
-from baseload.observe.accelerators import Pool
 from baseload.observe.objects import Node
+from baseload.observe.pool import Pool
 
 
 def pools_have_nodes(facts: Facts, world: World) -> Iterator[Finding]:
@@ -67,7 +67,7 @@ def pods_find_a_pool(facts: Facts, world: World) -> Iterator[Finding]:
         yield warning("CapacityPool", found, "kubectl apply -f manifests/examples/capacitypool.yaml, after an edit")
         return
     for entry, accepted, workload in world.scaled():
-        if world.book.pools_for(workload.shape):
+        if world.book.pools_for(workload.shape).pools:
             continue
         asked = ", ".join(name for name, _ in workload.shape.requests)
         where = f"{accepted.target.kind} '{accepted.target.name}'"
