@@ -1,9 +1,22 @@
 """From demand buckets to levels: forecasts and sizing policies of many servings, advanced bucket by bucket."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from baseload.plan.forecast import band, experts, features, fits, mixture, replay, rows, seasons
+from baseload.plan.forecast.demand_block import DemandBlock, Grid
+from baseload.plan.forecast.members import weekday_profile
+from baseload.plan.forecast.quantile_regression import TAUS
+
+Floats = NDArray[np.float64]
+
+_ROWS_AT_ONCE = 4
+"""Servings whose regressions are made together: few, so that what they need stays in the processor's cache."""
+_BROKEN = 2.0
+"""Demand above the median by this many times the band's upper half is more than the forecast expected at all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,19 +29,306 @@ class Terms:
     """
 
     lead_buckets: NDArray[np.int64]
-    unit: NDArray[np.float64]
-    penalty: NDArray[np.float64]
+    unit: Floats
+    penalty: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Levels:
-    """The answer for many servings, arrays of shape (servings,), in the unit of the demand block."""
+    """The answer for many servings, arrays of shape (servings,), in the unit of the demand block.
 
-    order: NDArray[np.float64]
-    keep: NDArray[np.float64]
-    upper: NDArray[np.float64]
-    quantile: NDArray[np.float64]
-    low: NDArray[np.float64]
-    median: NDArray[np.float64]
-    high: NDArray[np.float64]
+    `order` and `keep` are the levels of the mixture; `upper` is the highest demand expected in the next bucket;
+    `quantile` is the share of outcomes that `order` covers, NaN where rules lead; `low`, `median` and `high` are the
+    band at the least horizon of an order, one bucket after its lead. `is_reactive`: too little history for a forecast,
+    only rules answer.
+    """
+
+    order: Floats
+    keep: Floats
+    upper: Floats
+    quantile: Floats
+    low: Floats
+    median: Floats
+    high: Floats
     is_reactive: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Foresight:
+    """All that is remembered between buckets, for servings in the order of the block; never changed in place.
+
+    `end_index` is that of the newest bucket that was learned from, None before the first. `scale` is the unit of the
+    logarithms, the first one told, so that a capacity learned anew moves no season; `seen` counts known buckets.
+    """
+
+    grid: Grid
+    end_index: int | None
+    scale: Floats
+    seen: NDArray[np.int64]
+    seasons: seasons.Seasons
+    fits: fits.Fits
+    bands: band.Bands
+    fleets: replay.Fleets
+    mixture: mixture.Mixture
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sight:
+    """What all experts want at one moment: levels (servings, experts), which of them can speak, and log quantiles."""
+
+    order: Floats
+    keep: Floats
+    is_live: NDArray[np.bool_]
+    quantiles: Floats
+
+
+def begin(servings: int, grid: Grid) -> Foresight:
+    """Return the foresight of servings of which nothing is known yet."""
+    return Foresight(
+        grid=grid,
+        end_index=None,
+        scale=np.full(servings, np.nan),
+        seen=np.zeros(servings, np.int64),
+        seasons=seasons.nothing_seen(servings, grid.buckets_per_day),
+        fits=fits.nothing_fitted(servings),
+        bands=band.nothing_followed(servings),
+        fleets=replay.begin(np.zeros(servings), experts.TABLE.size),
+        mixture=mixture.begin(servings),
+    )
+
+
+def advance(foresight: Foresight, block: DemandBlock, terms: Terms) -> Foresight:
+    """Learn from every bucket of the block that is newer than the foresight; all of the block is past.
+
+    Of a block with a past that the foresight has not seen, seasons and regressions are learned at once; the weights of
+    the experts start at the newest bucket (`warm` replays more).
+    """
+    started = foresight if foresight.end_index is not None else _start(foresight, block, terms, 1)
+    assert started.end_index is not None
+    for behind in range(min(block.end_index - started.end_index, block.demand.shape[1]) - 1, -1, -1):
+        started = _advance_one(started, _without(block, behind), terms)
+    return started
+
+
+def peek(foresight: Foresight, block: DemandBlock, terms: Terms) -> Levels:
+    """Return the levels as of the newest bucket of the block, which may still be running, and learn nothing from it."""
+    settled = foresight if foresight.end_index is not None else _start(foresight, block, terms, 1)
+    assert settled.end_index is not None
+    if block.end_index > settled.end_index + 1:
+        settled = advance(settled, _without(block, 1), terms)
+    newest = _newest(settled, block)
+    sight = _see(settled, newest, terms)
+    _, bands = band.look(settled.bands, newest, _weekdays(settled, block))
+    return _levels(settled, sight, bands, terms)
+
+
+def warm(block: DemandBlock, terms: Terms, days: int = 3) -> Foresight:
+    """Return a foresight that has replayed the last `days` of a history, so that its experts have been judged.
+
+    Regressions are made before the first replayed bucket and then renewed as ever, so no expert knows its future.
+    """
+    foresight = _start(begin(len(block.demand), block.grid), block, terms, days * block.grid.buckets_per_day)
+    return advance(foresight, block, terms)
+
+
+def take(foresight: Foresight, servings: NDArray[np.int64]) -> Foresight:
+    """Return the foresight of some servings, in the order of the indices."""
+    return rows.pick(foresight, servings)
+
+
+def append(foresight: Foresight, other: Foresight) -> Foresight:
+    """Return the foresight of the servings of both; `other` is new or has seen the same newest bucket."""
+    slots = max(len(foresight.fleets.pending), len(other.fleets.pending))
+    alike = [replace(one, fleets=replay.widened(one.fleets, slots)) for one in (foresight, other)]
+    return rows.join(alike[0], alike[1])
+
+
+def quantile_at(foresight: Foresight, block: DemandBlock, horizon_buckets: int, tau: float) -> Floats:
+    """Return the `tau` quantile of demand `horizon_buckets` after the block's newest bucket, (servings,).
+
+    That bucket may still be running. A serving without a regression has the band's quantile, or the last value.
+    """
+    return paths(foresight, block, horizon_buckets, (tau,))[:, 0, -1]
+
+
+def paths(foresight: Foresight, block: DemandBlock, buckets: int, taus: Sequence[float]) -> Floats:
+    """Return demand in each of the next `buckets` buckets at each quantile: (servings, taus, buckets).
+
+    The scenarios of a linear programme: each path stays at its quantile, the dearest way to be wrong.
+    """
+    newest = _newest(foresight, block)
+    logs = fits.quantiles(foresight.fits, newest, np.full(len(foresight.scale), buckets, np.int64))
+    _, bands = band.look(foresight.bands, newest, _weekdays(foresight, block))
+    result = np.empty((len(logs), len(taus), buckets))
+    for index, tau in enumerate(taus):
+        result[:, index] = _between(logs, TAUS, tau)
+        for ahead in range(buckets):
+            unknown = np.isnan(result[:, index, ahead])
+            edges = band.at_horizon(bands, ahead + 1)
+            result[unknown, index, ahead] = _between(edges, band.TAUS, tau)[unknown]
+    return np.maximum(np.expm1(result), 0.0) * foresight.scale[:, None, None]
+
+
+def _between(values: Floats, taus: Floats, tau: float) -> Floats:
+    """Return the value at a quantile, linear between the two beside it, along the last axis."""
+    place = float(np.interp(tau, taus, np.arange(len(taus))))
+    below = min(int(place), len(taus) - 2)
+    return np.asarray(values[..., below] + (place - below) * (values[..., below + 1] - values[..., below]))
+
+
+def _start(foresight: Foresight, block: DemandBlock, terms: Terms, newest: int) -> Foresight:
+    """Take in a past at once, all but its `newest` buckets: seasons and regressions, no judgement of experts."""
+    past = _without(block, min(newest, block.demand.shape[1]))
+    known = ~np.isnan(past.demand)
+    day = block.grid.buckets_per_day
+    started = replace(foresight, end_index=past.end_index, scale=terms.unit.copy(), seen=known.sum(axis=1))
+    if past.demand.shape[1]:
+        started = replace(started, seasons=seasons.after(past.demand, terms.unit, day, past.end_index))
+        started = replace(started, fits=_refitted(started, past, terms, at_once=True))
+    first = np.ceil(np.nan_to_num(block.demand[:, past.demand.shape[1]] / terms.unit))
+    return replace(started, fleets=replay.begin(first, experts.TABLE.size))
+
+
+def _advance_one(foresight: Foresight, block: DemandBlock, terms: Terms) -> Foresight:
+    """Learn from the block's newest bucket: judge forecasts and experts by it, then let each expert decide anew."""
+    foresight = _with_new_servings(foresight, block, terms)
+    newest = block.demand[:, -1]
+    is_known = ~np.isnan(newest)
+    live = _is_live(foresight, terms)
+    fleets, cost = replay.serve(foresight.fleets, newest / terms.unit, terms.penalty)
+    judged = mixture.judge(foresight.mixture, cost, live, is_known)
+    recent = block.demand[:, -features.window_buckets(foresight.grid.buckets_per_day) :]
+    seen = replace(
+        foresight,
+        end_index=block.end_index,
+        seen=foresight.seen + is_known,
+        seasons=seasons.advance(foresight.seasons, recent, foresight.scale, block.end_index),
+        mixture=judged,
+    )
+    seen = replace(seen, fits=_refitted(seen, block, terms, at_once=False))
+    series = _newest(seen, block)
+    bands, _ = band.look(band.judge(seen.bands, series.log[:, -1], is_known), series, _weekdays(seen, block))
+    sight = _see(seen, series, terms)
+    unit = terms.unit[:, None]
+    order, keep = replay.replicas_for(sight.order, unit), replay.replicas_for(sight.keep, unit)
+    return replace(seen, bands=bands, fleets=replay.decide(fleets, order, keep, _leads(seen, terms)))
+
+
+def _with_new_servings(foresight: Foresight, block: DemandBlock, terms: Terms) -> Foresight:
+    """Give servings that were appended without a past their scale, and their fleets what is needed now."""
+    is_new = np.isnan(foresight.scale)
+    if not is_new.any():
+        return foresight
+    needed = np.ceil(np.nan_to_num(block.demand[:, -1]) / terms.unit)[:, None]
+    ready = np.where(is_new[:, None], needed, foresight.fleets.ready).astype(np.float32)
+    return replace(
+        foresight,
+        scale=np.where(is_new, terms.unit, foresight.scale),
+        fleets=replace(foresight.fleets, ready=ready),
+    )
+
+
+def _newest(foresight: Foresight, block: DemandBlock) -> features.Series:
+    """Return the series of the newest buckets; the seasons count the last one only if it is complete."""
+    day = foresight.grid.buckets_per_day
+    recent = block.demand[:, -features.window_buckets(day) :]
+    past = foresight.seasons
+    if block.end_index != foresight.end_index:
+        past = seasons.advance(past, recent, foresight.scale, block.end_index)
+    return seasons.newest_window(past, recent, foresight.scale, block.end_index)
+
+
+def _refitted(foresight: Foresight, block: DemandBlock, terms: Terms, *, at_once: bool) -> fits.Fits:
+    """Return the fits with those renewed that are due, or all if `at_once`; rows with equal needs go together."""
+    day = foresight.grid.buckets_per_day
+    reach = _reach(foresight, terms)
+    needed = np.array([fits.knots_for(int(horizon), day) for horizon in reach], np.int64)
+    is_old_enough = foresight.seen >= day + np.asarray(fits.KNOTS)[needed - 1]
+    if at_once:
+        chosen = np.flatnonzero(is_old_enough)
+    else:
+        chosen = fits.due(foresight.fits, needed, is_old_enough, block.end_index)
+    result = foresight.fits
+    for count in np.unique(needed[chosen]):
+        alike = chosen[needed[chosen] == count]
+        for start in range(0, len(alike), _ROWS_AT_ONCE):
+            chunk = alike[start : start + _ROWS_AT_ONCE]
+            past = seasons.whole_past(block.demand[chunk], foresight.scale[chunk], day)
+            result = fits.renew(result, chunk, past, int(count), block.end_index)
+    return result
+
+
+def _see(foresight: Foresight, newest: features.Series, terms: Terms) -> _Sight:
+    """Ask every expert; a forecast that is silent says the last value and is not listened to."""
+    reach = _reach(foresight, terms)
+    logs = fits.quantiles(foresight.fits, newest, reach)
+    last = np.expm1(newest.log[:, -experts.RULE_WINDOWS[-1] :]) * foresight.scale[:, None]
+    forecast = np.where(np.isnan(logs), last[:, -1, None, None], np.expm1(logs) * foresight.scale[:, None, None])
+    shape = (len(last), experts.TABLE.size)
+    order, keep = np.empty(shape), np.empty(shape)
+    leads = _leads(foresight, terms)
+    for lead in np.unique(leads):
+        alike = np.flatnonzero(leads == lead)
+        order[alike], keep[alike] = experts.levels(forecast[alike], last[alike], int(lead))
+    return _Sight(order, keep, _is_live(foresight, terms), logs)
+
+
+def _levels(foresight: Foresight, sight: _Sight, bands: Floats, terms: Terms) -> Levels:
+    """Blend what the experts want; a serving without any known bucket has no level at all."""
+    weights = np.where(sight.is_live, foresight.mixture.weights, 0.0)
+    weights = weights / weights.sum(axis=1, keepdims=True)
+    by_forecast = ~experts.TABLE.is_rule
+    forecast_share = weights[:, by_forecast].sum(axis=1)
+    tau = (weights[:, by_forecast] * experts.TABLE.tau[by_forecast]).sum(axis=1) / np.maximum(forecast_share, 1e-9)
+    leads = _leads(foresight, terms)
+    logs = np.empty((len(leads), 3))
+    for lead in np.unique(leads):
+        alike = leads == lead
+        logs[alike] = band.at_horizon(bands, int(lead) + 1)[alike]
+    is_unknown = np.where(foresight.seen > 0, 0.0, np.nan)
+    edges = np.expm1(logs) * foresight.scale[:, None] + is_unknown[:, None]
+    near = bands[0]
+    upper = near[:, 1] + _BROKEN * (near[:, 2] - near[:, 1])
+    return Levels(
+        order=mixture.blend(foresight.mixture, sight.order, sight.is_live) + is_unknown,
+        keep=mixture.blend(foresight.mixture, sight.keep, sight.is_live) + is_unknown,
+        upper=np.expm1(upper) * foresight.scale + is_unknown,
+        quantile=np.where(forecast_share > 0.5, tau, np.nan),
+        low=np.maximum(edges[:, 0], 0.0),
+        median=edges[:, 1],
+        high=edges[:, 2],
+        is_reactive=~sight.is_live[:, 0],
+    )
+
+
+def _is_live(foresight: Foresight, terms: Terms) -> NDArray[np.bool_]:
+    """Return which experts can speak, (servings, experts): rules always, forecasts with all their regressions."""
+    day = foresight.grid.buckets_per_day
+    needed = np.array([fits.knots_for(int(horizon), day) for horizon in _reach(foresight, terms)], np.int64)
+    fitted = ~np.isnan(foresight.fits.beta[np.arange(len(needed)), needed - 1, 0, 0])
+    return np.asarray(fitted[:, None] | experts.TABLE.is_rule)
+
+
+def _leads(foresight: Foresight, terms: Terms) -> NDArray[np.int64]:
+    """Return the leads, none beyond what a forecast from days can reach."""
+    return np.minimum(terms.lead_buckets, features.furthest(foresight.grid.buckets_per_day))
+
+
+def _reach(foresight: Foresight, terms: Terms) -> NDArray[np.int64]:
+    return np.array([experts.horizon_count(int(lead)) for lead in _leads(foresight, terms)], np.int64)
+
+
+def _weekdays(foresight: Foresight, block: DemandBlock) -> dict[int, tuple[Floats, Floats]]:
+    """Return the weekday's profile now and at each horizon of the band."""
+    day = foresight.grid.buckets_per_day
+    now = weekday_profile(block.demand, foresight.scale, day, 0)
+    return {
+        horizon: (now, weekday_profile(block.demand, foresight.scale, day, horizon)) for horizon in band.BAND_HORIZONS
+    }
+
+
+def _without(block: DemandBlock, newest: int) -> DemandBlock:
+    """Return the block as it was `newest` buckets ago."""
+    if newest == 0:
+        return block
+    return DemandBlock(block.demand[:, : block.demand.shape[1] - newest], block.grid, block.end_index - newest)

@@ -1,0 +1,79 @@
+"""The sizing policies that compete: a table of how much demand each would order up to and keep."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baseload.plan.forecast.quantile_regression import TAUS
+
+Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+FIRST_TAU = 2
+"""Experts size by the quantiles of `TAUS` from this one on: 0.7 to 0.97."""
+ORDER_SPANS = (0, 3)
+"""An order covers demand at its arrival, or its highest in so many buckets after it."""
+KEEP_SPAN = 8
+"""A ready replica is kept for demand of the next bucket, of the lead time, or of this many buckets."""
+RULE_LOADS = (0.7, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1)
+RULE_WINDOWS = (1, 3, 6, 12, 24, 36)
+"""A rule sizes for the highest demand of a window at a fixed load: the horizontal pod autoscaler, however tuned."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Which candidate each expert orders by and which it keeps by: indices, shape (experts,).
+
+    Candidates for an order are (span, tau) of the forecast, then (window, load) of the rules; those for keeping
+    likewise. `tau` is the quantile an expert orders by, NaN for a rule.
+    """
+
+    order: Integers
+    keep: Integers
+    tau: Array
+
+    @property
+    def size(self) -> int:
+        """How many experts there are."""
+        return len(self.order)
+
+    @property
+    def is_rule(self) -> NDArray[np.bool_]:
+        """Which experts look at no forecast."""
+        return np.isnan(self.tau)
+
+
+def _table() -> Table:
+    taus, rules = len(TAUS) - FIRST_TAU, len(RULE_LOADS) * len(RULE_WINDOWS)
+    orders, keeps = len(ORDER_SPANS) * taus, 3 * taus
+    order, keep = (part.ravel() for part in np.meshgrid(np.arange(orders), np.arange(keeps), indexing="ij"))
+    return Table(
+        order=np.r_[order, orders + np.arange(rules)],
+        keep=np.r_[keep, keeps + np.arange(rules)],
+        tau=np.r_[TAUS[FIRST_TAU + order % taus], np.full(rules, np.nan)],
+    )
+
+
+TABLE = _table()
+
+
+def horizon_count(lead: int) -> int:
+    """Return how many buckets ahead the experts look when an order takes `lead` buckets."""
+    return max(lead + 1 + max(ORDER_SPANS), KEEP_SPAN + 1)
+
+
+def levels(quantiles: Array, recent: Array, lead: int) -> tuple[Array, Array]:
+    """Return every expert's order and keep level, two arrays (servings, experts), for servings of one lead.
+
+    `quantiles` has the shape (servings, horizons from 1, taus), `recent` (servings, the last RULE_WINDOWS[-1]
+    buckets). A decision at the end of a bucket acts in the next one by removing, and `lead` buckets later by ordering.
+    """
+    high = quantiles[:, :, FIRST_TAU:]
+    orders = [high[:, lead : lead + 1 + span].max(axis=1) for span in ORDER_SPANS]
+    keeps = [high[:, : 1 + span].max(axis=1) for span in (0, lead, KEEP_SPAN)]
+    highest = np.stack([recent[:, -window:].max(axis=1) for window in RULE_WINDOWS], axis=1)
+    rules = (highest[:, :, None] / np.asarray(RULE_LOADS)).reshape(len(recent), -1)
+    order = np.concatenate([*orders, rules], axis=1)
+    keep = np.concatenate([*keeps, rules], axis=1)
+    return order[:, TABLE.order], keep[:, TABLE.keep]
