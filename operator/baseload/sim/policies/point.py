@@ -1,0 +1,86 @@
+"""`point`: a point forecast one lead ahead, the usual predictive autoscaler: a day's profile and the level now.
+
+On log(1 + demand): the mean of past days, each day weighing 0.8 of the next and smoothed over five steps, plus the mean
+deviation from it in the last three steps, which fades by 0.97 a step. Half of the outcomes are above such a forecast;
+what a quantile is worth shows beside it. Before the first day is over the last value stands in for it.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from baseload.sim.case import Case, FloatArray, IntArray, View, Wanted
+from baseload.sim.leads import EDGE, steps_of, told_lead_seconds
+from baseload.sim.policies.seen import look, most_replicas, scale_to, within_limits
+
+DAY_WEIGHT = 0.8
+FADE = 0.97
+SMOOTHED_STEPS = 5
+LEVEL_STEPS = 3
+
+
+class Point:
+    """A profile of the day for each serving, renewed when a day is over."""
+
+    name = "point"
+    _ahead: int
+    _sum: FloatArray
+    _weight: FloatArray
+    _profile: FloatArray
+    _days: int
+    _most: int | None
+
+    def begin(self, case: Case) -> None:
+        """Forget all days."""
+        self._ahead = steps_of(told_lead_seconds(case, case.pools[0]), case.step_seconds) + 1
+        self._sum = np.zeros((len(case.world), case.steps_per_day))
+        self._weight = np.zeros_like(self._sum)
+        self._profile = np.full_like(self._sum, np.nan)
+        self._days = 0
+        self._most = most_replicas(case)
+
+    def decide(self, view: View) -> Wanted:
+        """Order what the step one lead ahead needs; keep what any step until then needs."""
+        seen = look(view)
+        self._learn(view.demand)
+        replicas = np.stack(list(self._forecasts(view.demand)))
+        known = ~np.isnan(replicas).any(axis=0)
+        order, keep = _whole(replicas[-1]), _whole(replicas.max(axis=0))
+        return scale_to(
+            view,
+            np.where(known, within_limits(order, self._most), seen.current),
+            np.where(known, within_limits(keep, self._most), seen.ready),
+        )
+
+    def _learn(self, demand: FloatArray) -> None:
+        """Take in the days that are over."""
+        day = self._sum.shape[1]
+        for index in range(self._days, demand.shape[1] // day):
+            log = np.log1p(demand[:, index * day : (index + 1) * day])
+            known = ~np.isnan(log)
+            self._sum = DAY_WEIGHT * self._sum + np.where(known, log, 0.0)
+            self._weight = DAY_WEIGHT * self._weight + known
+            self._days = index + 1
+            weight = _smoothed(self._weight)
+            self._profile = np.where(weight > 0, _smoothed(self._sum) / np.maximum(weight, EDGE), np.nan)
+
+    def _forecasts(self, demand: FloatArray) -> Iterator[FloatArray]:
+        """Demand of each step up to one lead ahead, shape (servings,) each."""
+        day, end = self._sum.shape[1], demand.shape[1]
+        recent = np.arange(max(end - LEVEL_STEPS, 0), end)
+        deviation = np.log1p(demand[:, recent]) - self._profile[:, recent % day]
+        known = ~np.isnan(deviation)
+        level = np.where(known, deviation, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        for horizon in range(1, self._ahead + 1):
+            profile = self._profile[:, (end - 1 + horizon) % day]
+            yield np.where(np.isnan(profile), demand[:, -1], np.expm1(profile + FADE**horizon * level))
+
+
+def _smoothed(by_step: FloatArray) -> FloatArray:
+    """Sums over neighbouring steps of the day, which is a circle."""
+    reach = SMOOTHED_STEPS // 2
+    return np.asarray(sum(np.roll(by_step, shift, axis=1) for shift in range(-reach, reach + 1)))
+
+
+def _whole(replicas: FloatArray) -> IntArray:
+    return np.ceil(np.nan_to_num(replicas) - EDGE).astype(np.int64)
