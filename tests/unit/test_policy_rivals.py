@@ -174,7 +174,7 @@ def test_seasonal_without_history_is_the_load_now() -> None:
 
 def test_point_without_a_day_is_the_last_value() -> None:
     """Silent until the first day is over."""
-    assert sets(Point(), [(3.2, 4, 0), (5.0, 4, 0), (nan, 5, 1)]) == [4, 5, 6]
+    assert sets(Point(), [(3.2, 4, 0), (5.0, 4, 0), (nan, 5, 1)]) == [4, 5, 5]
 
 
 def test_point_from_profile_and_level() -> None:

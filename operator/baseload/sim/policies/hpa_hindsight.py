@@ -27,7 +27,7 @@ GRID = tuple(
     for target, minutes, tolerance in product(TARGETS, WINDOW_MINUTES, TOLERANCES)
 )
 
-MOST_CELLS = 8_000_000
+MOST_CELLS = 4_000_000
 """Trials times steps replayed at once; more servings are tried in parts."""
 
 

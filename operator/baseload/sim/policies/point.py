@@ -2,16 +2,15 @@
 
 On log(1 + demand): the mean of past days, each day weighing 0.8 of the next and smoothed over five steps, plus the mean
 deviation from it in the last three steps, which fades by 0.97 a step. Half of the outcomes are above such a forecast;
-what a quantile is worth shows beside it. Before the first day is over the last value stands in for it.
+what a quantile is worth shows beside it. Before the first day is over the last value stands in for it. In a gap the
+deviation goes on fading.
 """
-
-from collections.abc import Iterator
 
 import numpy as np
 
 from baseload.sim.case import Case, FloatArray, IntArray, View, Wanted
 from baseload.sim.leads import EDGE, steps_of, told_lead_seconds
-from baseload.sim.policies.seen import look, most_replicas, scale_to, within_limits
+from baseload.sim.policies.seen import most_replicas, scale_to, within_limits
 
 DAY_WEIGHT = 0.8
 FADE = 0.97
@@ -28,6 +27,8 @@ class Point:
     _weight: FloatArray
     _profile: FloatArray
     _days: int
+    _deviation: FloatArray
+    _last: FloatArray
     _most: int | None
 
     def begin(self, case: Case) -> None:
@@ -37,20 +38,20 @@ class Point:
         self._weight = np.zeros_like(self._sum)
         self._profile = np.full_like(self._sum, np.nan)
         self._days = 0
+        self._deviation = np.zeros(len(case.world))
+        self._last = case.world[:, 0]
         self._most = most_replicas(case)
 
     def decide(self, view: View) -> Wanted:
         """Order what the step one lead ahead needs; keep what any step until then needs."""
-        seen = look(view)
         self._learn(view.demand)
-        replicas = np.stack(list(self._forecasts(view.demand)))
-        known = ~np.isnan(replicas).any(axis=0)
-        order, keep = _whole(replicas[-1]), _whole(replicas.max(axis=0))
-        return scale_to(
-            view,
-            np.where(known, within_limits(order, self._most), seen.current),
-            np.where(known, within_limits(keep, self._most), seen.ready),
-        )
+        self._level(view.demand)
+        now, day = view.demand.shape[1] - 1, self._profile.shape[1]
+        horizons = np.arange(1, self._ahead + 1)
+        profile = self._profile[:, (now + horizons) % day]
+        forecast = np.expm1(profile + FADE**horizons * self._deviation[:, None])
+        replicas = within_limits(_whole(np.where(np.isnan(profile), self._last[:, None], forecast)), self._most)
+        return scale_to(view, replicas[:, -1], replicas.max(axis=1))
 
     def _learn(self, demand: FloatArray) -> None:
         """Take in the days that are over."""
@@ -64,16 +65,15 @@ class Point:
             weight = _smoothed(self._weight)
             self._profile = np.where(weight > 0, _smoothed(self._sum) / np.maximum(weight, EDGE), np.nan)
 
-    def _forecasts(self, demand: FloatArray) -> Iterator[FloatArray]:
-        """Demand of each step up to one lead ahead, shape (servings,) each."""
-        day, end = self._sum.shape[1], demand.shape[1]
-        recent = np.arange(max(end - LEVEL_STEPS, 0), end)
-        deviation = np.log1p(demand[:, recent]) - self._profile[:, recent % day]
-        known = ~np.isnan(deviation)
-        level = np.where(known, deviation, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-        for horizon in range(1, self._ahead + 1):
-            profile = self._profile[:, (end - 1 + horizon) % day]
-            yield np.where(np.isnan(profile), demand[:, -1], np.expm1(profile + FADE**horizon * level))
+    def _level(self, demand: FloatArray) -> None:
+        """How far the newest steps are from the profile, and the last value seen."""
+        newest = np.arange(max(demand.shape[1] - LEVEL_STEPS, 0), demand.shape[1])
+        deviations = np.log1p(demand[:, newest]) - self._profile[:, newest % self._profile.shape[1]]
+        known = ~np.isnan(deviations)
+        mean = np.where(known, deviations, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        is_gap = np.isnan(demand[:, -1])
+        self._deviation = np.where(is_gap, FADE * self._deviation, mean)
+        self._last = np.where(is_gap, self._last, demand[:, -1])
 
 
 def _smoothed(by_step: FloatArray) -> FloatArray:
@@ -83,4 +83,4 @@ def _smoothed(by_step: FloatArray) -> FloatArray:
 
 
 def _whole(replicas: FloatArray) -> IntArray:
-    return np.ceil(np.nan_to_num(replicas) - EDGE).astype(np.int64)
+    return np.ceil(replicas - EDGE).astype(np.int64)
