@@ -109,29 +109,42 @@ class Fleet:
             return 0
         if terms.limit is not None:
             count = min(count, terms.limit - len(self.alive(pool)))
-        accepted = max(round(count * terms.fill_share), 0)
+        accepted = round(max(count, 0) * terms.fill_share)
         for _ in range(accepted):
             self._add(pool, self.now + lead_seconds(terms.lead, self._random))
         return accepted
 
-    def remove(self, pool: int, count: int) -> int:
-        """Let replicas of a pool go; return how many went.
-
-        As a ReplicaSet does: those not ready yet go first, then the youngest; none before its hold is over.
-        """
-        hold = self.pools[pool].pool.hold_seconds
-        able = [r for r in self.alive(pool) if r.ready > self.now or r.ready + hold <= self.now]
-        leaving = sorted(able, key=lambda r: (r.ready > self.now, r.ordered), reverse=True)[:count]
+    def cancel(self, pool: int, count: int) -> int:
+        """Cancel up to `count` (none if negative) orders of a pool that do not serve yet, the newest first."""
+        pending = self.pending(pool)
+        leaving = pending[len(pending) - min(max(count, 0), len(pending)) :]
         for replica in leaving:
-            replica.removed = self.now
-            self._alive.remove(replica)
-            if replica in self._serving:
-                self._serving.remove(replica)
-            if replica.outstanding == 0:
-                self._end(replica)
-            else:
-                self._draining.add(replica)
+            self._let_go(replica)
         return len(leaving)
+
+    def release(self, pool: int, count: int) -> int:
+        """Let up to `count` (none if negative) serving replicas of a pool go, the youngest whose hold is over first."""
+        oldest_ready = self.now - self.pools[pool].pool.hold_seconds
+        able = sorted((r for r in self._serving if r.pool == pool and r.ready <= oldest_ready), key=lambda r: r.ordered)
+        leaving = able[len(able) - min(max(count, 0), len(able)) :]
+        for replica in leaving:
+            self._let_go(replica)
+        return len(leaving)
+
+    def remove(self, pool: int, count: int) -> int:
+        """Let replicas of a pool go as a ReplicaSet does: those that do not serve yet first; return how many went."""
+        cancelled = self.cancel(pool, count)
+        return cancelled + self.release(pool, count - cancelled)
+
+    def _let_go(self, replica: Replica) -> None:
+        replica.removed = self.now
+        self._alive.remove(replica)
+        if replica in self._serving:
+            self._serving.remove(replica)
+        if replica.outstanding == 0:
+            self._end(replica)
+        else:
+            self._draining.add(replica)
 
     def run(self, until: float) -> None:
         """Play everything up to a time; events of the same time in the order in which they were caused."""
