@@ -1,0 +1,42 @@
+"""The HPA rule against what the real controller answered to random states: tests/support/hpa_recorder asked it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from baseload.sim.case import Case, SimPool
+from baseload.sim.policies.hpa_rule import begin_behaviour, replicas_by_pods
+from baseload.sim.policies.seen import Seen
+
+RECORDED: dict[str, list[list[Any]]] = json.loads(
+    (Path(__file__).parents[1] / "support" / "hpa_recorded.json").read_text(encoding="utf-8")
+)
+
+
+def seen(loads: list[float], ready: list[int], pending: list[int]) -> Seen:
+    """Servings with all their load in work."""
+    return Seen(np.array(loads), np.zeros(len(loads)), np.array(ready), np.array(pending))
+
+
+def test_replicas_of_400_states() -> None:
+    """A metric of type Pods with and without pods that are not ready, at several tolerances, all states at once."""
+    loads, ready, pending, targets, tolerances, replicas = zip(*RECORDED["pods"], strict=True)
+    of = seen([load / 1000 for load in loads], list(ready), list(pending))
+    mine = replicas_by_pods(of, np.array(targets) / 1000, np.array(tolerances))
+    assert mine.tolist() == list(replicas)
+
+
+@pytest.mark.parametrize("row", RECORDED["settled"], ids=range(len(RECORDED["settled"])))
+def test_40_syncs_in_a_row(row: list[Any]) -> None:
+    """Window, rate limits and bounds from one sync to the next, with what the metrics ask for given."""
+    current, window, most, desired, replicas = row
+    world = np.array([[float(current)]])
+    behaviour = begin_behaviour(Case("x", 15.0, world, world, pools=(SimPool(limit=most),)), np.array([window]))
+    answers = []
+    for asked in desired:
+        current = int(behaviour.settle(seen([1.0], [current], [0]), np.array([asked]))[0])
+        answers.append(current)
+    assert answers == replicas
