@@ -1,7 +1,4 @@
-"""The picture of a run: demand against replicas, latency and attainment against their objectives, decisions in words.
-
-One Altair specification gives the interactive page (everything inlined, no network) and the PNG (no browser).
-"""
+"""The picture of a run: demand against replicas, latency and attainment against their objectives, and decisions."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -12,18 +9,16 @@ import altair as alt
 from baseload.lab.demo_record import Run
 from baseload.lab.load_results import RequestResult, quantile
 from baseload.lab.report import report_of
+from baseload.sim.report.style import BAD, BOUND, DEMAND, GOOD, INK, REPLICAS, panel, rows, stacked, titled, write
 
-_WIDTH: Final = 900
 _WINDOW_SECONDS: Final = 5
-_INK: Final = "#1f2933"
-_BAD: Final = "#c0392b"
 _COLORS: Final = {
-    "demand": "#b9cfe4",
+    "demand": DEMAND,
     "wanted": "#e07b00",
-    "ready": "#1b5e8c",
-    "clairvoyant": "#7a8793",
+    "ready": REPLICAS,
+    "clairvoyant": BOUND,
     "first token p95": "#6c3fa0",
-    "attainment": "#2e7d4f",
+    "attainment": GOOD,
 }
 _TICKS_MS: Final = [factor * 10**power for power in range(1, 6) for factor in (1, 2, 5)]
 # At most this many labels stand side by side before the next row is used.
@@ -31,21 +26,15 @@ _LABEL_ROWS: Final = 4
 
 
 def chart_of(run: Run) -> alt.VConcatChart:
-    """Return the Altair chart of a run; the picture is readable at 1000 px."""
+    """Return the Altair chart of a run."""
     time = alt.X("t:Q", title=None, axis=alt.Axis(labels=False, ticks=False), scale=_span(run))
     panels = [_replicas(run, time), _decisions(run, time), _latency(run, time), _attainment(run)]
-    shown = [panel for panel in panels if panel is not None]
-    chart: alt.VConcatChart = alt.vconcat(*shown, spacing=8, title=_title(run), padding=12).configure(**_style())
-    return chart
+    return stacked([shown for shown in panels if shown is not None], _title(run))
 
 
 def write_timeline(run: Run, directory: Path) -> tuple[Path, Path]:
     """Write timeline.png and timeline.html into `directory` and return their paths."""
-    chart = chart_of(run)
-    picture, page = directory / "timeline.png", directory / "timeline.html"
-    chart.save(str(picture), scale_factor=2)
-    chart.save(str(page), inline=True)
-    return picture, page
+    return write(chart_of(run), directory, "timeline")
 
 
 def _title(run: Run) -> alt.TitleParams:
@@ -63,19 +52,7 @@ def _title(run: Run) -> alt.TitleParams:
         second += f", {ratio:.2f} x the clairvoyant schedule (static peak {static:.2f} x)"
     second += f"; a replica takes {run.start_up_seconds:.0f} s to start"
     name = "Baseload" if run.policy == "baseload" else run.policy
-    title = f"{name} on the demand of {run.trace}"
-    return alt.TitleParams(title, subtitle=[first, second], anchor="start", fontSize=16, color=_INK, offset=8)
-
-
-def _style() -> dict[str, Any]:
-    return {
-        "font": "DejaVu Sans, Arial, sans-serif",
-        "background": "white",
-        "view": {"stroke": "#d5dbe1"},
-        "axis": {"gridColor": "#eceff2", "labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal"},
-        "legend": {"labelFontSize": 12, "symbolSize": 160, "symbolStrokeWidth": 3},
-        "title": {"subtitleFontSize": 12, "subtitleColor": "#52606d"},
-    }
+    return titled(f"{name} on the demand of {run.trace}", [first, second])
 
 
 def _span(run: Run) -> alt.Scale:
@@ -93,7 +70,7 @@ def _replicas(run: Run, time: alt.X) -> alt.LayerChart:
     scale = alt.Scale(domain=[0, _highest(run) + 1], nice=False)
     value = alt.Y("value:Q", title="replicas", scale=scale, axis=alt.Axis(tickMinStep=1, format="d"))
     tips = [alt.Tooltip("series:N"), alt.Tooltip("t:Q", title="second"), alt.Tooltip("value:Q", format=".2f")]
-    demand = alt.Chart(_rows(_per_second(run, "demand", run.loads))).mark_area(opacity=0.75)
+    demand = alt.Chart(rows(_per_second(run, "demand", run.loads))).mark_area(opacity=0.75)
     lines = {
         "clairvoyant": run.schedule.paid,
         "wanted": _wanted(run),
@@ -102,10 +79,10 @@ def _replicas(run: Run, time: alt.X) -> alt.LayerChart:
     drawn = [demand.encode(x=time, y=value, color=color, tooltip=tips)]
     for name, values in lines.items():
         dash = [5, 3] if name == "clairvoyant" else [1, 0]
-        line = alt.Chart(_rows(_per_second(run, name, values)))
+        line = alt.Chart(rows(_per_second(run, name, values)))
         line = line.mark_line(interpolate="step-after", strokeDash=dash, strokeWidth=2 if name != "ready" else 3)
         drawn.append(line.encode(x=time, y=value, color=color, tooltip=tips))
-    return _panel(drawn, 230)
+    return panel(drawn, 230)
 
 
 def _highest(run: Run) -> int:
@@ -140,42 +117,42 @@ def _decisions(run: Run, time: alt.X) -> alt.LayerChart | None:
         alt.Tooltip("message:N"),
     ]
     place = alt.Y("row:O", axis=None, scale=alt.Scale(domain=list(range(_LABEL_ROWS))))
-    base = alt.Chart(_rows(values)).encode(x=time, y=place, tooltip=tips)
+    base = alt.Chart(rows(values)).encode(x=time, y=place, tooltip=tips)
     layers = [base.mark_point(shape="triangle-right", filled=True, size=50, color=_COLORS["wanted"], opacity=1)]
-    left = base.transform_filter(alt.datum.side == "left").mark_text(align="left", dx=6, fontSize=10.5, color=_INK)
-    right = base.transform_filter(alt.datum.side == "right").mark_text(align="right", dx=-6, fontSize=10.5, color=_INK)
+    left = base.transform_filter(alt.datum.side == "left").mark_text(align="left", dx=6, fontSize=10.5, color=INK)
+    right = base.transform_filter(alt.datum.side == "right").mark_text(align="right", dx=-6, fontSize=10.5, color=INK)
     layers += [left.encode(text="label:N"), right.encode(text="label:N")]
-    return _panel(layers, 16 * _LABEL_ROWS)
+    return panel(layers, 16 * _LABEL_ROWS)
 
 
 def _latency(run: Run, time: alt.X) -> alt.LayerChart:
     objective_ms = 1000 * run.objective.time_to_first_token_seconds
-    rows = _windows(run, _first_token_p95_ms)
-    highest = max([objective_ms, *(row["value"] for row in rows)])
+    windows = _windows(run, _first_token_p95_ms)
+    highest = max([objective_ms, *(row["value"] for row in windows)])
     # A linear axis would show nothing but the worst second.
     lowest, highest = min(50.0, objective_ms / 4), highest * 1.2
     scale = alt.Scale(type="log", domain=[lowest, highest], nice=False, clamp=True)
     ticks = alt.Axis(values=[tick for tick in _TICKS_MS if lowest <= tick <= highest], format="~s")
     value = alt.Y("value:Q", title="first token p95, ms", scale=scale, axis=ticks)
-    line = alt.Chart(_rows(rows)).mark_line(strokeWidth=2, color=_COLORS["first token p95"], interpolate="monotone")
+    line = alt.Chart(rows(windows)).mark_line(strokeWidth=2, color=_COLORS["first token p95"], interpolate="monotone")
     tips = [alt.Tooltip("t:Q", title="second"), alt.Tooltip("value:Q", title="p95, ms", format=".0f")]
     drawn = line.encode(x=time, y=value, tooltip=tips)
-    return _panel([_rule(objective_ms, value), drawn], 110)
+    return panel([_rule(objective_ms, value), drawn], 110)
 
 
 def _attainment(run: Run) -> alt.LayerChart:
     latencies = run.objective.latencies
-    rows = _windows(run, lambda requests: 100 * sum(r.within(latencies) for r in requests) / len(requests))
+    windows = _windows(run, lambda requests: 100 * sum(r.within(latencies) for r in requests) / len(requests))
     time = alt.X("t:Q", title="seconds", scale=_span(run))
     value = alt.Y("value:Q", title="attainment, %", scale=alt.Scale(domain=[0, 102], nice=False))
-    line = alt.Chart(_rows(rows)).mark_line(strokeWidth=2, color=_COLORS["attainment"], interpolate="monotone")
+    line = alt.Chart(rows(windows)).mark_line(strokeWidth=2, color=_COLORS["attainment"], interpolate="monotone")
     tips = [alt.Tooltip("t:Q", title="second"), alt.Tooltip("value:Q", title="attainment, %", format=".1f")]
     drawn = line.encode(x=time, y=value, tooltip=tips)
-    return _panel([_rule(100 * run.objective.attainment, value), drawn], 110)
+    return panel([_rule(100 * run.objective.attainment, value), drawn], 110)
 
 
 def _rule(value: float, axis: alt.Y) -> alt.Chart:
-    chart = alt.Chart(_rows([{"value": value}])).mark_rule(color=_BAD, strokeDash=[6, 3], strokeWidth=1.5)
+    chart = alt.Chart(rows([{"value": value}])).mark_rule(color=BAD, strokeDash=[6, 3], strokeWidth=1.5)
     rule: alt.Chart = chart.encode(y=axis)
     return rule
 
@@ -191,23 +168,15 @@ def _windows(run: Run, measure: Callable[[list[RequestResult]], float | None]) -
     groups: dict[int, list[RequestResult]] = {}
     for request in run.requests:
         groups.setdefault(int(request.scheduled_seconds // _WINDOW_SECONDS), []).append(request)
-    rows = []
+    found = []
     for number in sorted(groups):
         value = measure(groups[number])
         if value is not None:
-            rows.append({"t": (number + 0.5) * _WINDOW_SECONDS, "value": round(value, 2)})
-    return rows
+            found.append({"t": (number + 0.5) * _WINDOW_SECONDS, "value": round(value, 2)})
+    return found
 
 
 def _per_second(run: Run, name: str, values: Iterable[float]) -> list[dict[str, Any]]:
-    rows = [{"t": second, "series": name, "value": round(value, 3)} for second, value in enumerate(values)]
+    steps = [{"t": second, "series": name, "value": round(value, 3)} for second, value in enumerate(values)]
     # A step reaches to the end of its second.
-    return [*rows, {**rows[-1], "t": run.seconds}] if rows else rows
-
-
-def _rows(values: list[dict[str, Any]]) -> alt.Data:
-    return alt.Data(values=values)  # type: ignore[no-untyped-call]
-
-
-def _panel(layers: Sequence[alt.Chart], height: int) -> alt.LayerChart:
-    return alt.LayerChart(layer=list(layers), width=_WIDTH, height=height)
+    return [*steps, {**steps[-1], "t": run.seconds}] if steps else steps

@@ -1,0 +1,1 @@
+"""Pictures of replays and of runs: one look for all of them."""
