@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import highspy
 import numpy as np
+from highspy._core import _Highs
 from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
@@ -76,7 +77,7 @@ class Program:
         values[integers > 0] = np.round(values[integers > 0])
         return Outcome(values, np.array(solution.row_dual), solver.getObjectiveValue())
 
-    def _load(self, solver: highspy.Highs, integers: IntArray) -> None:
+    def _load(self, solver: _Highs, integers: IntArray) -> None:
         """Hand the arrays over column by column; entries of one place add up."""
         rows, columns, parts = (np.concatenate(blocks) for blocks in zip(*self._entries, strict=True))
         place, first = np.unique(columns * self._rows + rows, return_inverse=True)
@@ -101,9 +102,10 @@ class Program:
         )
 
 
-def _solver(time_limit_seconds: float, gap: float) -> highspy.Highs:
+def _solver(time_limit_seconds: float, gap: float) -> _Highs:
     """A silent solver on one thread with a fixed seed: the same programme has the same answer."""
-    solver: highspy.Highs = highspy.Highs()  # type: ignore[no-untyped-call]
+    # highspy.Highs() writes a banner to the standard output.
+    solver = _Highs()
     solver.setOptionValue("output_flag", False)  # noqa: FBT003 (the solver's own signature)
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("random_seed", 0)
