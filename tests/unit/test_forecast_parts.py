@@ -32,7 +32,7 @@ def test_features_by_hand() -> None:
     """On a line in logs every feature is a small number that one can write down."""
     log = 0.01 * np.arange(3 * DAY)
     past = seasons.whole_past(np.expm1(log)[None], ONE, DAY)
-    x = features.design(past, np.array([60]), 2)[0, 0]
+    x = features.design(past, np.array([60]), 2)[0, :, 0]
     assert x[0] == 1.0
     assert x[1:4] == pytest.approx([0.01, 0.03, 0.06])
     yesterday, before = log[62 - DAY] - log[60], log[62 - 2 * DAY] - log[60]
@@ -48,7 +48,7 @@ def test_features_by_hand() -> None:
 def test_the_first_day_has_no_opinion_on_yesterday() -> None:
     """Features that need a day that was not seen are zero: no opinion."""
     past = seasons.whole_past(np.linspace(1.0, 9.0, DAY)[None], ONE, DAY)
-    assert features.design(past, np.array([10]), 2)[0, 0, [4, 5, 6, 14]].tolist() == [0.0] * 4
+    assert features.design(past, np.array([10]), 2)[0, [4, 5, 6, 14], 0].tolist() == [0.0] * 4
 
 
 @pytest.mark.parametrize("gap", [None, slice(30, 34), slice(0, 5)], ids=["whole", "gap", "late start"])
@@ -77,8 +77,8 @@ def test_quantiles_of_a_known_distribution() -> None:
     """With an exponential noise around a line, the fitted quantiles are the line plus -log(1 - tau)."""
     random = np.random.default_rng(3)
     slope = random.random(4000)
-    x = np.zeros((1, 4000, features.FEATURES))
-    x[0, :, 0], x[0, :, 1] = 1.0, slope
+    x = np.zeros((1, features.FEATURES, 4000))
+    x[0, 0], x[0, 1] = 1.0, slope
     z = 2.0 * slope + random.exponential(size=4000)
     beta = fit(x, z[None], np.ones((1, 4000)), None, 30)[0]
     assert beta[:, 0] + 0.5 * beta[:, 1] == pytest.approx(1.0 - np.log(1.0 - TAUS), abs=0.12)
@@ -89,7 +89,7 @@ def test_quantiles_of_a_known_distribution() -> None:
 def test_a_sample_without_weight_is_not_learned_from() -> None:
     """What stands in a gap changes no coefficient."""
     random = np.random.default_rng(4)
-    x = random.random((1, 300, features.FEATURES))
+    x = random.random((1, features.FEATURES, 300))
     z, weights = random.random((1, 300)), np.ones((1, 300))
     weights[0, 100:150] = 0.0
     wild = z.copy()

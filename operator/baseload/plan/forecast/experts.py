@@ -58,9 +58,9 @@ def _table() -> Table:
 TABLE = _table()
 
 
-def horizon_count(lead: int) -> int:
-    """Return how many buckets ahead the experts look when an order takes `lead` buckets."""
-    return max(lead + 1 + max(ORDER_SPANS), KEEP_SPAN + 1)
+def reach(leads: Integers) -> Integers:
+    """Return how many buckets ahead the experts look when an order takes `leads` buckets."""
+    return np.maximum(leads + 1 + max(ORDER_SPANS), KEEP_SPAN + 1)
 
 
 def levels(quantiles: Array, recent: Array, lead: int) -> tuple[Array, Array]:

@@ -85,7 +85,7 @@ def assemble(log: Array, known: NDArray[np.bool_], day: int, *, profile: Array, 
 
 
 def design(of: Series, times: Integers, horizon: int) -> Array:
-    """Return the features at columns `times` for targets `horizon` buckets later: (servings, times, FEATURES)."""
+    """Return the features at columns `times` for targets `horizon` buckets later: (servings, FEATURES, times)."""
     result = present(of, times)
     aim(result, of, times, horizon)
     return result
@@ -94,15 +94,15 @@ def design(of: Series, times: Integers, horizon: int) -> Array:
 def present(of: Series, times: Integers) -> Array:
     """Return the features that no target is needed for; the others are zero."""
     now = of.log[:, times]
-    result = np.zeros((*now.shape, FEATURES))
-    result[..., 0] = 1.0
+    result = np.zeros((len(now), FEATURES, len(times)))
+    result[:, 0] = 1.0
     for index, width in enumerate(_SLOPES):
-        result[..., 1 + index] = now - of.log[:, np.maximum(times - width, 0)]
-    result[..., 7] = of.gap_hour[:, times] - now
-    result[..., 8] = of.gap_day[:, times] - now
-    result[..., 9] = of.unrest[:, times]
+        result[:, 1 + index] = now - of.log[:, np.maximum(times - width, 0)]
+    result[:, 7] = of.gap_hour[:, times] - now
+    result[:, 8] = of.gap_day[:, times] - now
+    result[:, 9] = of.unrest[:, times]
     for index, highest in enumerate(of.maxima):
-        result[..., 10 + index] = highest[:, times] - now
+        result[:, 10 + index] = highest[:, times] - now
     return result
 
 
@@ -110,10 +110,10 @@ def aim(result: Array, of: Series, times: Integers, horizon: int) -> None:
     """Write the four features that look a day back from the target into the result of `present`."""
     now = of.log[:, times]
     ago = times + horizon - of.day
-    result[..., 4] = _seasonal(of.profile, ago, now)
-    result[..., 5] = _seasonal(of.log, ago, now)
-    result[..., 6] = _seasonal(of.season, ago, now - of.level[:, times])
-    result[..., 14] = _seasonal(of.peak, ago, now)
+    result[:, 4] = _seasonal(of.profile, ago, now)
+    result[:, 5] = _seasonal(of.log, ago, now)
+    result[:, 6] = _seasonal(of.season, ago, now - of.level[:, times])
+    result[:, 14] = _seasonal(of.peak, ago, now)
 
 
 def _seasonal(values: Array, ago: Integers, now: Array) -> Array:

@@ -13,6 +13,11 @@ KNOTS = (1, 2, 4, 9, 18, 36, 72, 140)
 REFIT_BUCKETS = 18
 """A regression is renewed every three hours, and never all servings in one call."""
 _HALF_LIFE_DAYS = 7.0
+_ALL_DAYS = 3
+_STRIDE = 3
+"""Of days before the newest `_ALL_DAYS`, every third bucket is learned from and counts three times."""
+_LEAST_SHARE = 0.9
+"""A regression is made of nine tenths of a day at least, as its samples weigh."""
 _COLD_ITERATIONS = 12
 _WARM_ITERATIONS = 3
 _MOST_GROWTH = float(np.log(2.0))
@@ -33,10 +38,13 @@ def nothing_fitted(servings: int) -> Fits:
     return Fits(beta, np.full(servings, -1, np.int64))
 
 
-def knots_for(horizon: int, day: int) -> int:
-    """Return how many of the first knots a forecast up to `horizon` needs, of those that a day allows."""
-    allowed = int(np.searchsorted(KNOTS, furthest(day), side="right"))
-    return min(int(np.searchsorted(KNOTS, horizon)) + 1, allowed)
+def knots_for(horizons: Integers, day: int) -> Integers:
+    """Return how many of the first knots forecasts up to `horizons` need, of those that a day allows."""
+    return np.minimum(np.searchsorted(KNOTS, horizons) + 1, _allowed(day))
+
+
+def _allowed(day: int) -> int:
+    return int(np.searchsorted(KNOTS, furthest(day), side="right"))
 
 
 def due(fits: Fits, needed: Integers, is_old_enough: NDArray[np.bool_], end_index: int) -> Integers:
@@ -58,20 +66,22 @@ def renew(fits: Fits, rows: Integers, past: Series, needed: int, end_index: int)
     fitted_at = fits.fitted_at.copy()
     fitted_at[rows] = end_index
     length = past.log.shape[1]
-    x = present(past, np.arange(length))
+    chosen, stands_for = _thinned(length, past.day)
+    x = present(past, chosen)
     for index, horizon in enumerate(KNOTS[:needed]):
         if length - horizon < past.day:
             break
-        times = np.arange(length - horizon)
+        times = chosen[: np.searchsorted(chosen, length - horizon)]
         is_valid = past.known[:, times] & past.known[:, times + horizon]
-        weights = is_valid * 0.5 ** ((length - 1 - times) / (_HALF_LIFE_DAYS * past.day))
-        old = is_valid.sum(axis=1) >= past.day
+        weights = is_valid * (0.5 ** ((length - 1 - times) / (_HALF_LIFE_DAYS * past.day)) * stands_for[: len(times)])
+        old = weights.sum(axis=1) >= _LEAST_SHARE * past.day
         targets = past.log[:, times + horizon] - past.log[:, times]
         start = beta[rows, index].astype(np.float64)
         is_cold = np.isnan(start).any()
-        aim(x[:, : length - horizon], past, times, horizon)
+        design = x[:, :, : len(times)]
+        aim(design, past, times, horizon)
         found = fit(
-            x[:, : length - horizon],
+            design,
             targets,
             weights,
             None if is_cold else start,
@@ -81,20 +91,27 @@ def renew(fits: Fits, rows: Integers, past: Series, needed: int, end_index: int)
     return Fits(beta, fitted_at)
 
 
+def _thinned(length: int, day: int) -> tuple[Integers, Array]:
+    """Return the columns to learn from, all of the newest days and every third older one, and what each counts."""
+    recent = max(length - _ALL_DAYS * day, 0)
+    old = np.arange(recent - 1, -1, -_STRIDE)[::-1]
+    return np.r_[old, np.arange(recent, length)], np.r_[np.full(len(old), float(_STRIDE)), np.ones(length - recent)]
+
+
 def quantiles(fits: Fits, newest: Series, horizons: Integers) -> Array:
     """Return log quantiles of demand 1, 2, ... buckets after the newest: (servings, highest horizon, taus), sorted.
 
     `horizons` is how far each serving looks, (servings,): NaN beyond that, and where it has no regression.
     """
     at = np.array([newest.log.shape[1] - 1])
-    allowed = knots_for(furthest(newest.day), newest.day)
+    allowed = _allowed(newest.day)
     result = np.full((len(horizons), int(horizons.max(initial=1)), len(TAUS)), np.nan)
     x = present(newest, at)
     for horizon in range(1, result.shape[1] + 1):
         aim(x, newest, at, min(horizon, furthest(newest.day)))
         beta = _coefficients(fits, horizon, allowed)
         reaches = (horizons >= horizon)[:, None]
-        result[:, horizon - 1] = np.where(reaches, (beta @ x.transpose(0, 2, 1))[..., 0], np.nan)
+        result[:, horizon - 1] = np.where(reaches, (beta @ x)[..., 0], np.nan)
     result.sort(axis=2)
     highest = newest.log.max(axis=1)[:, None, None] + _MOST_GROWTH
     return np.clip(result + newest.log[:, -1:, None], 0.0, highest)

@@ -241,8 +241,7 @@ def _newest(foresight: Foresight, block: DemandBlock) -> features.Series:
 def _refitted(foresight: Foresight, block: DemandBlock, terms: Terms, *, at_once: bool) -> fits.Fits:
     """Return the fits with those renewed that are due, or all if `at_once`; rows with equal needs go together."""
     day = foresight.grid.buckets_per_day
-    reach = _reach(foresight, terms)
-    needed = np.array([fits.knots_for(int(horizon), day) for horizon in reach], np.int64)
+    needed = fits.knots_for(_reach(foresight, terms), day)
     is_old_enough = foresight.seen >= day + np.asarray(fits.KNOTS)[needed - 1]
     if at_once:
         chosen = np.flatnonzero(is_old_enough)
@@ -304,7 +303,7 @@ def _levels(foresight: Foresight, sight: _Sight, bands: Floats, terms: Terms) ->
 def _is_live(foresight: Foresight, terms: Terms) -> NDArray[np.bool_]:
     """Return which experts can speak, (servings, experts): rules always, forecasts with all their regressions."""
     day = foresight.grid.buckets_per_day
-    needed = np.array([fits.knots_for(int(horizon), day) for horizon in _reach(foresight, terms)], np.int64)
+    needed = fits.knots_for(_reach(foresight, terms), day)
     fitted = ~np.isnan(foresight.fits.beta[np.arange(len(needed)), needed - 1, 0, 0])
     return np.asarray(fitted[:, None] | experts.TABLE.is_rule)
 
@@ -315,7 +314,7 @@ def _leads(foresight: Foresight, terms: Terms) -> NDArray[np.int64]:
 
 
 def _reach(foresight: Foresight, terms: Terms) -> NDArray[np.int64]:
-    return np.array([experts.horizon_count(int(lead)) for lead in _leads(foresight, terms)], np.int64)
+    return experts.reach(_leads(foresight, terms))
 
 
 def _weekdays(foresight: Foresight, block: DemandBlock) -> dict[int, tuple[Floats, Floats]]:

@@ -20,7 +20,7 @@ def forecasts(newest: Series, distance: Array, weekday: tuple[Array, Array], hor
     """
     at = newest.log.shape[1] - 1
     now = newest.log[:, at]
-    x = design(newest, np.array([at]), min(horizon, furthest(newest.day)))[:, 0]
+    x = design(newest, np.array([at]), min(horizon, furthest(newest.day)))[:, :, 0]
     left = _LEVEL_FADES**horizon
     profile = np.where(x[:, 4] != 0.0, now + x[:, 4] + left * distance, now)
     week = np.nan_to_num(weekday[1] + left * (now - weekday[0]), nan=0.0)
@@ -31,7 +31,7 @@ def forecasts(newest: Series, distance: Array, weekday: tuple[Array, Array], hor
 def distance_from_profile(newest: Series) -> Array:
     """Return the log of the newest bucket minus the day's profile at its time; zero without a profile."""
     at = newest.log.shape[1] - 1
-    return np.asarray(-design(newest, np.array([at]), 0)[:, 0, 4])
+    return np.asarray(-design(newest, np.array([at]), 0)[:, 4, 0])
 
 
 def weekday_profile(demand: NDArray[np.floating], unit: Array, day: int, ahead: int) -> Array:

@@ -8,37 +8,38 @@ Array = NDArray[np.float64]
 TAUS = np.array([0.1, 0.5, 0.7, 0.85, 0.93, 0.97])
 """The quantiles that are fitted; others are read between them."""
 RIDGE = 20.0
-_EPSILON = 0.02
+_EPSILON = np.float32(0.02)
 """Residuals smaller than this share of the scale weigh as this: the loss is rounded at its kink."""
 
 
 def fit(design: Array, targets: Array, weights: Array, start: Array | None, iterations: int) -> Array:
     """Return coefficients (servings, taus, features) with the least weighted quantile loss.
 
-    `design` has the shape (servings, samples, features), `targets` and `weights` (servings, samples); a sample of
+    `design` has the shape (servings, features, samples), `targets` and `weights` (servings, samples); a sample of
     weight 0 is ignored. Minimises sum of weights * rho_tau((z - x beta) / sd) + RIDGE |beta|^2 / 2 without penalty on
     the first feature, the intercept; sd is the weighted deviation of z. Each iteration solves least squares with
-    weights |tau - 1[r < 0]| / max(|r|, 0.02): Schlossmacher (1973).
+    weights |tau - 1[r < 0]| / max(|r|, 0.02): Schlossmacher (1973). Single precision but for the solution itself.
     """
-    features = design.shape[2]
+    features = design.shape[1]
     scale = _deviation(targets, weights)
-    x = design / scale[:, :, None]
-    x[:, :, 0] = 1.0
-    z = targets / scale
+    x = (design / scale[:, :, None]).astype(np.float32)
+    x[:, 0] = 1.0
+    z = (targets / scale).astype(np.float32)[:, None, :]
     left, right = np.triu_indices(features)
-    products = x[:, :, left] * x[:, :, right]
+    moments = np.concatenate([x[:, left] * x[:, right], x * z], axis=1).transpose(0, 2, 1)
     ridge = np.diag(np.r_[1e-6, np.full(features - 1, RIDGE)])
     beta = np.zeros((len(design), len(TAUS), features)) if start is None else start.copy()
     if start is not None:
         beta[:, :, 0] /= scale
-    tilt = TAUS[None, :, None]
+    tilt = TAUS.astype(np.float32)[None, :, None]
+    weight = weights.astype(np.float32)[:, None, :]
+    gram = np.empty((*beta.shape, features))
     for _ in range(iterations):
-        residual = z[:, None, :] - beta @ x.transpose(0, 2, 1)
-        bent = weights[:, None, :] * np.where(residual < 0, 1.0 - tilt, tilt) / np.maximum(np.abs(residual), _EPSILON)
-        gram = np.empty((*beta.shape, features))
-        gram[:, :, left, right] = bent @ products
-        gram[:, :, right, left] = gram[:, :, left, right]
-        beta = np.linalg.solve(gram + ridge, ((bent * z[:, None, :]) @ x)[..., None])[..., 0]
+        residual = z - beta.astype(np.float32) @ x
+        bent = np.abs(tilt - (residual < 0)) * weight / np.maximum(np.abs(residual), _EPSILON)
+        sums = (bent @ moments).astype(np.float64)
+        gram[:, :, left, right] = gram[:, :, right, left] = sums[:, :, : len(left)]
+        beta = np.linalg.solve(gram + ridge, sums[:, :, len(left) :, None])[..., 0]
     beta[:, :, 0] *= scale
     return beta
 
