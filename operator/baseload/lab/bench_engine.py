@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from baseload.lab.bench import Bench, Progress, best_seconds
 from baseload.lab.profiles import engine_profile
+from baseload.sim.bench import Bench, Progress, best_seconds
 from baseload.sim.requests.engine import Engine, Sequence
 
 _VIRTUAL_SECONDS = 300.0

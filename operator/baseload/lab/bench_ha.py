@@ -9,11 +9,11 @@ from typing import Any, Final
 import yaml
 
 from baseload.errors import LabError
-from baseload.lab.bench import Bench, Progress
 from baseload.lab.cluster import Lab, LabOptions
 from baseload.lab.demo_cluster import install_api
 from baseload.lab.ha_audit import AUDIT_POLICY
 from baseload.lab.paths import lab_directory
+from baseload.sim.bench import Bench, Progress
 
 _NAME: Final = "bench-ha"
 _SHORT: Final = ("1.5", "1.0", "0.25", "1")

@@ -14,13 +14,13 @@ from statistics import mean
 from typing import Any, Final
 
 from baseload.errors import LabError
-from baseload.lab.bench import Bench, Progress
 from baseload.lab.bench_process import Measured, OperatorRun
 from baseload.lab.bench_world import REPLICAS
 from baseload.lab.cluster import Lab, LabOptions
 from baseload.lab.demo_audit import writes_of
 from baseload.lab.demo_cluster import install_api
 from baseload.lab.demo_objects import OPERATOR_USER
+from baseload.sim.bench import Bench, Progress
 
 SERVINGS: Final = int(os.environ.get("BASELOAD_BENCH_SERVINGS", "5000"))
 _PROMETHEUS_PORT: Final = 9199

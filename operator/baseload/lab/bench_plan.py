@@ -5,12 +5,12 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from baseload.lab.bench import Bench, Progress, best_seconds
 from baseload.plan.decision import Decision
 from baseload.plan.memory import ServingMemory
 from baseload.plan.planner import plan
 from baseload.plan.signals import ReplicaSignals, ServingSignals, Value
 from baseload.plan.snapshot import LatencyTarget, ServingKey, ServingSpec, ServingState, Snapshot, TargetState
+from baseload.sim.bench import Bench, Progress, best_seconds
 
 _SERVINGS = 5000
 _WARM_UP_TICKS = 40

@@ -1,6 +1,7 @@
 """Benchmarks: each measures one thing and what it is compared with in the same run, on the same machine.
 
-Times differ between machines; ratios to a fixed piece of Python work much less so.
+Those that need no cluster live in `sim`, the others in `lab`. Times differ between machines; ratios to a fixed piece of
+Python work much less so.
 """
 
 import json
@@ -13,8 +14,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from baseload import __version__
 
@@ -52,7 +51,7 @@ def machine() -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "load_average": [round(value, 2) for value in os.getloadavg()],
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",
         "python": sys.version.split()[0],
         "baseload": __version__,
