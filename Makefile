@@ -28,7 +28,7 @@ demo: $(INSTALLED) ## Replay a demand curve against a real cluster and show what
 # The lab goes down whatever happened, also after Ctrl-C; the status stays that of the tests.
 test: $(INSTALLED) ## Run every test inside a lab of its own.
 	@trap '$(BIN)/baseload lab down --name $(TEST_LAB) >/dev/null' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
-	$(BIN)/baseload lab exec --name $(TEST_LAB) --up --with lws -- $(BIN)/pytest $(ARGS)
+	$(BIN)/baseload lab exec --name $(TEST_LAB) --up --with lws --with prometheus-adapter -- $(BIN)/pytest $(ARGS)
 
 lint: $(INSTALLED) ## Check style, types, layers and that generated files are fresh.
 	$(BIN)/ruff check .

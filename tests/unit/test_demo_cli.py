@@ -10,7 +10,8 @@ import pytest
     ("arguments", "message"),
     [
         (["demo", "--speed", "0"], "--speed 0 is out of range: use a number from 0.1 to 1000"),
-        (["demo", "--policy", "hpa"], "--policy 'hpa' is unknown: use baseload, or static-N"),
+        (["demo", "--policy", "keda"], "--policy 'keda' is unknown: use baseload, hpa, or static-N"),
+        (["demo", "--policy", "hpa", "--engine", "llama.cpp"], "--policy hpa scales on vLLM's metrics"),
         (["demo", "--trace", "nowhere.csv"], "--trace 'nowhere.csv' is not a file"),
         (["demo", "--trace", "pyproject.toml"], "use t_seconds,requests_per_second, t_s,prompt_tokens,output_tokens"),
         (["demo", "--lab", "A B"], "lab name 'A B' must be"),

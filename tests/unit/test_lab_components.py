@@ -8,7 +8,7 @@ from baseload.lab.build import TOOLS
 from baseload.lab.components import FIRST, Layout, component_names, components
 from baseload.lab.nodes import node
 
-LAYOUT = Layout(Path("/labs/x"), network.NAMESPACE, 2, ("--feature-gates=Some=true",))
+LAYOUT = Layout(Path("/labs/x"), network.NAMESPACE, 2, ("--feature-gates=Some=true",), 15.0)
 COMMANDS = {command: Path("/bin") / command for tool in TOOLS for command in tool.commands}
 
 

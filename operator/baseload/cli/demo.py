@@ -49,7 +49,7 @@ from baseload.lab.scenario import DemoOptions, EngineKind
     "--policy",
     default="baseload",
     show_default=True,
-    help="Who decides: baseload, or static-N for N replicas throughout.",
+    help="Who decides: baseload, hpa for Kubernetes' own autoscaler, or static-N for N replicas throughout.",
 )
 @click.option(
     "--report",

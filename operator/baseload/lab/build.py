@@ -105,7 +105,13 @@ LWS: Final = Tool(
         ("sigs.k8s.io/lws", "config/webhook/manifests.yaml"),
     ),
 )
-EXTRAS: Final = {LWS.name: LWS}
+PROMETHEUS_ADAPTER: Final = Tool(
+    name="prometheus-adapter",
+    commands=("adapter",),
+    flags=(*_COMMON_FLAGS, "-ldflags=-s -w"),
+    cold_build_seconds=100,
+)
+EXTRAS: Final = {tool.name: tool for tool in (LWS, PROMETHEUS_ADAPTER)}
 """Tools that a lab does not need; built only when somebody asks for them."""
 
 

@@ -12,6 +12,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+FRONT_PROXY_USER: Final = "lab-front-proxy"
+"""Who the API server is towards API servers behind it; only this one may speak for other users."""
+
 CLIENTS: Final = {
     # name of the files: (user, group); the first two are the users that Kubernetes' own RBAC rules are written for.
     "controller-manager": ("system:kube-controller-manager", ""),
@@ -21,10 +24,18 @@ CLIENTS: Final = {
     "agent": ("lab-agent", "system:masters"),
     "prometheus": ("lab-prometheus", "system:masters"),
     "api-server": ("lab-api-server", ""),
+    "front-proxy": (FRONT_PROXY_USER, ""),
+    "prometheus-adapter": ("lab-prometheus-adapter", "system:masters"),
 }
 """Client certificates by name; the audit log shows the user."""
 
-_SERVER_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
+AGGREGATED_SERVICE: Final = ("prometheus-adapter", "lab-system")
+"""Name and namespace of the Service of an API server behind the lab's own, which its certificate must name."""
+
+_SERVER_NAMES = (
+    *("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"),
+    f"{'.'.join(AGGREGATED_SERVICE)}.svc",
+)
 _SERVER_ADDRESSES = ("127.0.0.1", "10.0.0.1", "10.96.0.1")
 _VALID_DAYS = 365
 _AUTHORITY_USAGE = x509.KeyUsage(

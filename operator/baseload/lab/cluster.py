@@ -122,6 +122,17 @@ class Lab:
         return self._layout.network.ports.operator
 
     @property
+    def node_address(self) -> str | None:
+        """This machine's address inside the lab, for API servers behind the lab's own; None in loopback mode."""
+        current = self._layout.network
+        return current.node_address if current.kind == "namespace" else None
+
+    @property
+    def hpa_sync_seconds(self) -> float:
+        """How often the running lab's controller manager looks at each HorizontalPodAutoscaler."""
+        return self._layout.hpa_sync_seconds
+
+    @property
     def audit_log(self) -> Path:
         """The API server's audit log: one JSON line per stage of each request, RequestReceived left out."""
         return self.directory / "audit.log"

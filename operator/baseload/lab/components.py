@@ -8,7 +8,7 @@ from typing import Final
 
 import yaml
 
-from baseload.lab.certificates import Pki
+from baseload.lab.certificates import FRONT_PROXY_USER, Pki
 from baseload.lab.kubeconfig import write_certificate_kubeconfig
 from baseload.lab.network import Network
 from baseload.lab.prometheus import prometheus_config
@@ -16,7 +16,7 @@ from baseload.lab.serving_images import SERVING_IMAGES
 
 _STAGES = Path(__file__).parent / "stages"
 _SERVICE_CIDR = "10.96.0.0/16"
-_KUBECONFIG_CLIENTS = ("admin", "controller-manager", "scheduler", "kwok", "agent")
+_KUBECONFIG_CLIENTS = ("admin", "controller-manager", "scheduler", "kwok", "agent", "prometheus-adapter")
 _AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
@@ -44,6 +44,7 @@ class Layout:
     network: Network
     scrape_seconds: int
     api_server_args: tuple[str, ...]
+    hpa_sync_seconds: float
 
     @property
     def pki(self) -> Pki:
@@ -159,6 +160,7 @@ def _api_server(layout: Layout, command: Path) -> Component:
         "--authorization-mode=Node,RBAC",
         f"--service-cluster-ip-range={_SERVICE_CIDR}",
         "--endpoint-reconciler-type=none",
+        *_aggregation(pki),
         f"--audit-policy-file={layout.directory / 'audit-policy.yaml'}",
         f"--audit-log-path={layout.audit_log}",
         f"--audit-log-maxsize={_AUDIT_LOG_MEGABYTES}",
@@ -166,6 +168,23 @@ def _api_server(layout: Layout, command: Path) -> Component:
         *layout.api_server_args,
     )
     return Component("kube-apiserver", arguments, (f"{layout.api_url}/readyz",))
+
+
+def _aggregation(pki: Pki) -> tuple[str, ...]:
+    """Flags with which other API servers can stand behind this one, as metrics adapters do.
+
+    They are reached by their endpoints' addresses, for no kube-proxy makes a Service's address work in a lab.
+    """
+    return (
+        "--enable-aggregator-routing=true",
+        f"--requestheader-client-ca-file={pki.authority}",
+        f"--requestheader-allowed-names={FRONT_PROXY_USER}",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--proxy-client-cert-file={pki.certificate('front-proxy')}",
+        f"--proxy-client-key-file={pki.key('front-proxy')}",
+    )
 
 
 def _controller_manager(layout: Layout, command: Path) -> Component:
@@ -181,6 +200,7 @@ def _controller_manager(layout: Layout, command: Path) -> Component:
         f"--service-account-private-key-file={pki.service_account_key}",
         f"--root-ca-file={pki.authority}",
         "--use-service-account-credentials=true",
+        f"--horizontal-pod-autoscaler-sync-period={layout.hpa_sync_seconds:g}s",
         "--leader-elect=false",
         *_CLIENT_RATES,
     )

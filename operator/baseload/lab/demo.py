@@ -11,26 +11,30 @@ from typing import Any
 from rich.console import Console
 
 from baseload.errors import LabError
+from baseload.lab.build import PROMETHEUS_ADAPTER, ensure_tool
 from baseload.lab.calibration import measured_capacity
 from baseload.lab.cluster import Lab, LabOptions
 from baseload.lab.demand import Demand, Trace, demand_of, read_demand_trace
 from baseload.lab.demo_audit import answered, count, writes_of
 from baseload.lab.demo_cluster import Operator, install, remove
+from baseload.lab.demo_hpa import Autoscaler
 from baseload.lab.demo_load import DemoLoad
-from baseload.lab.demo_objects import ACCELERATOR, MODEL, OPERATOR_USER, World, manifests
+from baseload.lab.demo_objects import ACCELERATOR, MODEL, World, manifests
 from baseload.lab.demo_record import Run
 from baseload.lab.demo_watch import Cluster
+from baseload.lab.hpa import HpaSettings
 from baseload.lab.live import LiveView, Moment
 from baseload.lab.load_results import VALID_LAG_SHARE
 from baseload.lab.profiles import engine_profile
-from baseload.lab.replica_capacity import capacity_rps
+from baseload.lab.replica_capacity import capacity_rps, requests_in_flight
 from baseload.lab.report import report_of, table_of
-from baseload.lab.scenario import SCRAPE_SECONDS, DemoOptions, EngineKind, nodes_for
+from baseload.lab.scenario import BASELOAD, HPA, SCRAPE_SECONDS, DemoOptions, EngineKind, nodes_for
 from baseload.lab.schedule import Schedule, clairvoyant
 from baseload.lab.timeline import write_timeline
 
 Progress = Callable[[str], None]
 
+_NAMES = {BASELOAD: "Baseload", HPA: "the HPA"}
 _POLL_SECONDS = 0.25
 _READY_SECONDS = 60.0
 _FORGET_SECONDS = 30.0
@@ -47,7 +51,8 @@ class _Stage:
     cluster: Cluster
     demand: Demand
     schedule: Schedule
-    operator: Operator | None
+    decider: Operator | Autoscaler | None
+    """Who changes the number of replicas; None with a fixed one."""
     start_up_seconds: float
     demand_history: list[float] = field(default_factory=list)
     ready_history: list[float] = field(default_factory=list)
@@ -71,10 +76,16 @@ def run_demo(
         else:
             undo.callback(lab.down)
         with show_progress() as progress:
-            lab.up(None if lab.running else LabOptions(scrape_seconds=SCRAPE_SECONDS), progress)
+            if options.policy == HPA:
+                ensure_tool(PROMETHEUS_ADAPTER, progress)
+            lab.up(None if lab.running else _lab_options(options), progress)
             stage = _set_up(options, lab, trace, undo, progress)
         run = _play(stage, console)
     _publish(run, options.report, console)
+
+
+def _lab_options(options: DemoOptions) -> LabOptions:
+    return LabOptions(scrape_seconds=SCRAPE_SECONDS, hpa_sync_seconds=options.hpa_sync_seconds)
 
 
 def _set_up(options: DemoOptions, lab: Lab, trace: Trace, undo: ExitStack, progress: Progress) -> _Stage:
@@ -90,19 +101,32 @@ def _set_up(options: DemoOptions, lab: Lab, trace: Trace, undo: ExitStack, progr
     )
     progress("installing Baseload's API and the workload")
     install(lab, world)
-    cluster = Cluster(lab, with_serving=options.static_replicas is None)
+    cluster = Cluster(lab, with_serving=options.policy == BASELOAD)
     undo.callback(cluster.stop)
     start_up_seconds = _await_ready(cluster, world, progress)
     if demand is None:
         demand = _measured_demand(options, lab, trace, progress)
-    operator = None
+    decider = None
     if options.static_replicas is None:
-        progress("starting the operator")
-        operator = Operator(lab)
-        undo.callback(operator.stop)
-        operator.hand_over(world)
+        progress(f"starting {_NAMES[options.policy]}")
+        decider = _autoscaler(options, lab, world, trace, demand) if options.policy == HPA else Operator(lab)
+        undo.callback(decider.stop)
+        decider.hand_over(world)
     schedule = clairvoyant(demand.loads, start_up_seconds)
-    return _Stage(options, lab, world, cluster, demand, schedule, operator, start_up_seconds)
+    return _Stage(options, lab, world, cluster, demand, schedule, decider, start_up_seconds)
+
+
+def _autoscaler(options: DemoOptions, lab: Lab, world: World, trace: Trace, demand: Demand) -> Autoscaler:
+    """Return the HPA, aimed at the load of one replica at the rate that all policies count on."""
+    profile = engine_profile(ACCELERATOR, MODEL)
+    held = requests_in_flight(profile, trace.sample_lengths(), demand.capacity_rps, seed=1)
+    settings = HpaSettings(
+        in_flight_per_replica=options.hpa_utilisation * held,
+        max_replicas=world.accelerators,
+        stabilization_seconds=options.stabilization_seconds,
+        sync_seconds=lab.hpa_sync_seconds,
+    )
+    return Autoscaler(lab, settings)
 
 
 def _emulated_demand(options: DemoOptions, trace: Trace, progress: Progress) -> Demand:
@@ -146,7 +170,7 @@ def _play(stage: _Stage, console: Console) -> Run:
     """Replay the demand and watch until every request has been answered."""
     options, cluster, demand = stage.options, stage.cluster, stage.demand
     load = DemoLoad(stage.lab, "demo-load", demand.requests, options.objective, options.seed)
-    name = "Baseload" if stage.operator else options.policy
+    name = _NAMES.get(options.policy, options.policy)
     title = f"{name} on {demand.name}, one replica = {demand.capacity_rps:.2f} requests/s"
     try:
         cluster.started = load.await_start()
@@ -156,8 +180,8 @@ def _play(stage: _Stage, console: Console) -> Run:
                 if time.time() > deadline:
                     raise LabError(f"the load generator did not end; see {load.log}")
                 cluster.poll()
-                if stage.operator is not None:
-                    stage.operator.check()
+                if stage.decider is not None:
+                    stage.decider.check()
                 view.show(_moment(stage, load.snapshot()))
                 time.sleep(_POLL_SECONDS)
         cluster.poll()
@@ -200,9 +224,10 @@ def _collect(stage: _Stage, load: DemoLoad) -> Run:
     lag_ms, limit_ms = outcome.summary.loop_lag_ms_p99, VALID_LAG_SHARE * options.slo_milliseconds
     lag = f"the load generator's own lag is {lag_ms:.1f} ms (p99), more than {limit_ms:.0f} ms: close other programs"
     seconds, started = len(demand.loads), cluster.started
-    written = writes_of(stage.lab.audit_log, OPERATOR_USER, started, started + seconds)
+    decider = stage.decider
+    written = writes_of(stage.lab.audit_log, decider.user, started, started + seconds) if decider else []
     scale_times = [write.time for write in written if write.resource.endswith("/scale")]
-    breaches = stage.operator.breaches() if stage.operator else []
+    breaches = decider.breaches() if decider else []
     return Run(
         trace=demand.name,
         policy=options.policy,
@@ -222,6 +247,7 @@ def _collect(stage: _Stage, load: DemoLoad) -> Run:
         writes=count(written, started),
         breach_to_write_seconds=answered([pair for pair in breaches if pair[0] >= started], scale_times),
         faults=() if outcome.summary.valid else (lag,),
+        hpa=decider.settings if isinstance(decider, Autoscaler) else None,
     )
 
 
@@ -235,5 +261,5 @@ def _publish(run: Run, directory: Path, console: Console) -> None:
     console.print(f"{path}  {picture}  {page}", highlight=False, soft_wrap=True)
     if run.faults:
         raise LabError(f"the run is invalid: {'; '.join(run.faults)}")
-    if run.policy == "baseload" and not run.writes.scale:
+    if run.policy == BASELOAD and not run.writes.scale:
         raise LabError("the operator scaled nothing: is there enough demand, or is --duration too short?")

@@ -9,6 +9,7 @@ from subprocess import Popen
 from typing import Any, Final
 
 from baseload.errors import LabError
+from baseload.lab import prometheus_adapter
 from baseload.lab.cluster import Lab
 from baseload.lab.demo_objects import (
     DEMO_LABEL,
@@ -16,6 +17,7 @@ from baseload.lab.demo_objects import (
     NAMESPACE,
     OPERATOR_ACCOUNT,
     OPERATOR_NAMESPACE,
+    OPERATOR_USER,
     POOL,
     World,
     baseload_objects,
@@ -51,6 +53,7 @@ def install_api(lab: Lab) -> None:
 
 def remove(lab: Lab) -> None:
     """Take the demo's objects out of the lab; Baseload's API stays."""
+    prometheus_adapter.withdraw(lab)
     lab.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s", timeout_seconds=130)
     lab.kubectl("delete", "nodes", "--selector", DEMO_LABEL, "--ignore-not-found")
     crds = lab.kubectl("get", "customresourcedefinitions", "--output", "name")
@@ -60,6 +63,9 @@ def remove(lab: Lab) -> None:
 
 class Operator:
     """The operator as a process of the lab, with no more rights than its ServiceAccount has."""
+
+    user = OPERATOR_USER
+    """Who writes, in the audit log."""
 
     def __init__(self, lab: Lab, *, tick_seconds: int = TICK_SECONDS, scrape_seconds: int = SCRAPE_SECONDS) -> None:
         self._lab = lab

@@ -5,6 +5,7 @@ All times are seconds since the first second of the demand curve; what happened 
 
 from dataclasses import dataclass, field
 
+from baseload.lab.hpa import HpaSettings
 from baseload.lab.load_plan import Objective as LatencyLimits
 from baseload.lab.load_results import RequestResult
 from baseload.lab.schedule import Schedule
@@ -78,7 +79,8 @@ class Run:
     """Everything a run left behind.
 
     `loads` is the demand in replicas' worth and `schedule` the clairvoyant answer to it, both second by second.
-    `faults` says in words why the run must not count, empty when it does.
+    `faults` says in words why the run must not count, empty when it does. `hpa` is what the HPA was told, if
+    one decided.
     """
 
     trace: str
@@ -99,6 +101,7 @@ class Run:
     writes: Writes = field(default_factory=Writes)
     breach_to_write_seconds: tuple[float, ...] = ()
     faults: tuple[str, ...] = ()
+    hpa: HpaSettings | None = None
 
     @property
     def seconds(self) -> int:

@@ -28,7 +28,7 @@ _children: "list[subprocess.Popen[bytes]]" = []
 def layout(directory: Path, current: LabState) -> Layout:
     """Return where the lab's files and endpoints are."""
     options = current.options
-    return Layout(directory, current.network, options.scrape_seconds, options.api_server_args)
+    return Layout(directory, current.network, options.scrape_seconds, options.api_server_args, options.hpa_sync_seconds)
 
 
 def live(current: LabState, name: str) -> psutil.Process | None:

@@ -51,9 +51,7 @@ def _read(path: Path) -> float | None:
 
 
 def _search(profile: EngineProfile, lengths: Rows[tuple[int, int]], objective: Objective, seed: int) -> float:
-    random = Random(seed)  # noqa: S311 (a reproducible load, no secret)
-    gaps = [random.expovariate(1.0) for _ in range(_REQUESTS)]
-    drawn = [lengths[random.randrange(len(lengths))] for _ in range(_REQUESTS)]
+    gaps, drawn = _drawn(lengths, seed)
 
     def keeps(rps: float) -> bool:
         return attainment(profile, [gap / rps for gap in gaps], drawn, objective) >= objective.attainment
@@ -77,6 +75,26 @@ def attainment(
     profile: EngineProfile, gaps: Rows[float], lengths: Rows[tuple[int, int]], objective: Objective
 ) -> float:
     """Return the share of requests inside the objective on one replica, `gaps` seconds apart (virtual time)."""
+    judged = _served(profile, gaps, lengths)[_WARM_UP_REQUESTS:]
+    return sum(_within(sequence, objective) for sequence in judged) / len(judged)
+
+
+def requests_in_flight(profile: EngineProfile, lengths: Rows[tuple[int, int]], rps: float, seed: int) -> float:
+    """Return how many requests run or wait on one replica on average at a Poisson rate: Little's law."""
+    gaps, drawn = _drawn(lengths, seed)
+    judged = _served(profile, [gap / rps for gap in gaps], drawn)[_WARM_UP_REQUESTS:]
+    return rps * sum((s.finish_time or 0.0) - s.arrival_time for s in judged) / len(judged)
+
+
+def _drawn(lengths: Rows[tuple[int, int]], seed: int) -> tuple[list[float], list[tuple[int, int]]]:
+    """Gaps between requests in multiples of their mean, and the lengths of the requests."""
+    random = Random(seed)  # noqa: S311 (a reproducible load, no secret)
+    gaps = [random.expovariate(1.0) for _ in range(_REQUESTS)]
+    return gaps, [lengths[random.randrange(len(lengths))] for _ in range(_REQUESTS)]
+
+
+def _served(profile: EngineProfile, gaps: Rows[float], lengths: Rows[tuple[int, int]]) -> list[Sequence]:
+    """Requests in the order of their arrival, `gaps` seconds apart, after one replica has answered all of them."""
     engine, now, due = Engine(profile), 0.0, 0
     times = list(accumulate(gaps))
     sequences = [
@@ -91,8 +109,7 @@ def attainment(
             due += 1
         iteration = engine.step(now)
         now += iteration.duration_seconds if iteration else 0.0
-    judged = sequences[_WARM_UP_REQUESTS:]
-    return sum(_within(sequence, objective) for sequence in judged) / len(judged)
+    return sequences
 
 
 def _within(sequence: Sequence, objective: Objective) -> bool:

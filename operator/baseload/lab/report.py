@@ -18,6 +18,7 @@ def report_of(run: Run) -> dict[str, Any]:
         "faults": list(run.faults),
         "trace": run.trace,
         "policy": run.policy,
+        "hpa": None if run.hpa is None else asdict(run.hpa),
         "engine": run.engine,
         "seed": run.seed,
         "speed": run.speed,

@@ -19,12 +19,18 @@ STABILIZATION_SECONDS: Final = 240
 """The hold before a scale-down in trace time, about what a replica takes to start: `--speed` divides it."""
 
 TICK_SECONDS: Final = 2
+HPA_SYNC_SECONDS: Final = 15.0
+"""How often Kubernetes' controller manager looks at an HPA by default."""
+HPA_UTILISATION: Final = 0.7
+"""Share of what a replica holds inside the objective that the HPA aims at: the rest is for demand while pods start."""
 SCRAPE_SECONDS: Final = 2
 ACCELERATORS_PER_NODE: Final = 4
 # A third more than the peak needs: a planner that cannot overshoot shows nothing.
 _HEADROOM: Final = 4 / 3
 _FEWEST_NODES: Final = 3
 
+BASELOAD: Final = "baseload"
+HPA: Final = "hpa"
 _STATIC = re.compile(r"static-([1-9][0-9]?)")
 
 
@@ -40,8 +46,8 @@ class DemoOptions:
     """The options of `baseload demo`; ConfigError when one is out of range.
 
     `speed` divides trace time, start-up and hold, never an objective or the scrape. `peak_replicas` None keeps the
-    shipped curve as it is drawn and means 8 for other traces. `duration_seconds` (wall time) None plays the whole
-    trace.
+    shipped curve as it is drawn and means 8 for other traces. `hpa_utilisation` is the share of what a replica holds
+    inside the objective that the HPA aims at. `duration_seconds` (wall time) None plays the whole trace.
     """
 
     trace: Path | None = None
@@ -52,6 +58,7 @@ class DemoOptions:
     engine: EngineKind = EngineKind.EMULATED
     duration_seconds: float | None = None
     policy: str = "baseload"
+    hpa_utilisation: float = HPA_UTILISATION
     report: Path = Path("build/demo")
     lab: str = "demo"
 
@@ -62,8 +69,12 @@ class DemoOptions:
             _within("--peak-replicas", self.peak_replicas, 1.0, 64.0)
         if self.duration_seconds is not None:
             _within("--duration", self.duration_seconds, 20.0, 86_400.0)
-        if self.policy != "baseload" and not _STATIC.fullmatch(self.policy):
-            raise ConfigError(f"--policy {self.policy!r} is unknown: use baseload, or static-N with N from 1 to 99")
+        if self.policy not in (BASELOAD, HPA) and not _STATIC.fullmatch(self.policy):
+            raise ConfigError(
+                f"--policy {self.policy!r} is unknown: use baseload, hpa, or static-N with N from 1 to 99"
+            )
+        if self.policy == HPA and self.engine is not EngineKind.EMULATED:
+            raise ConfigError("--policy hpa scales on vLLM's metrics: leave out --engine llama.cpp")
         if self.trace is not None and not self.trace.is_file():
             raise ConfigError(f"--trace {str(self.trace)!r} is not a file: name a CSV file, or leave the option out")
         if self.report.exists() and not self.report.is_dir():
@@ -71,9 +82,14 @@ class DemoOptions:
 
     @property
     def static_replicas(self) -> int | None:
-        """The fixed number of replicas of a static policy, None when Baseload decides."""
+        """The fixed number of replicas of a static policy, None when somebody decides."""
         match = _STATIC.fullmatch(self.policy)
         return int(match.group(1)) if match else None
+
+    @property
+    def hpa_sync_seconds(self) -> float:
+        """How often the HPA is looked at: 15 s as in any cluster, divided by the speed, but not below our own tick."""
+        return max(HPA_SYNC_SECONDS / max(self.speed, 1.0), float(TICK_SECONDS))
 
     @property
     def objective(self) -> Objective:

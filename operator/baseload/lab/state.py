@@ -25,6 +25,8 @@ class LabOptions:
     """Prometheus' scrape interval."""
     api_server_args: tuple[str, ...] = ()
     """More flags for kube-apiserver, such as --feature-gates=X=true."""
+    hpa_sync_seconds: float = 15.0
+    """How often the controller manager looks at each HorizontalPodAutoscaler; 15 s is Kubernetes' default."""
 
 
 @dataclass(frozen=True, slots=True)
