@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from replays import case, pool
 
 from baseload.sim.bound import clairvoyant
+from baseload.sim.compare import bound_of
 from baseload.sim.fluid import simulate
 from baseload.sim.policies.clairvoyant import Clairvoyant
 from baseload.sim.policies.registry import POLICIES, make_policy
@@ -48,3 +49,15 @@ def test_the_clairvoyant_policy_costs_its_bound(demand: list[float], lead: int, 
     """Played as a policy the cheapest schedule costs what the bound says, once orders can be placed in time."""
     of = case([float(begin)] * (lead + 2) + demand, pools=[pool(lead)])
     assert cost_by_step(simulate(of, Clairvoyant())).sum() == pytest.approx(clairvoyant(of).total)
+
+
+@given(demand=demands, seed=st.integers(0, 3))
+@settings(max_examples=25, deadline=None)
+def test_the_clairvoyant_policy_in_two_pools(demand: list[float], seed: int) -> None:
+    """A slow pool and a fast dear one: what the programme says, rounded, costs hardly more and never less."""
+    pools = [pool(3), pool(seed % 2, price=2.5)]
+    of = case([4.0] * 6 + demand, pools=pools)
+    done, bound = simulate(of, Clairvoyant()), bound_of(of)
+    cost = cost_by_step(done).sum()
+    assert bound.total - 1e-6 <= cost
+    assert cost <= 1.02 * bound.total + 1e-6, (cost, bound.total)
