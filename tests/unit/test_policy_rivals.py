@@ -178,19 +178,37 @@ def test_point_without_a_day_is_the_last_value() -> None:
 
 
 def test_point_from_profile_and_level() -> None:
-    """Days of ten steps, five of 9 (log10 of 10 is 1) and five of 0, smoothed over five steps; a lead of one step."""
-    loads = [10**1.2 - 1, 10**0.8 - 1, 10**0.4 - 1]
-    rows = [(load, 9, 0) for load in loads]
-    of = steps_case(rows, history=[9.0] * 5 + [0.0] * 5, steps_per_day=10)
+    """Days of ten steps, yesterday in log10(1 + demand) 1 for five steps, then 0.5; a lead of one step."""
+    rows = [(10**1.4 - 1, 20, 0), (9.0, 20, 0), (9.0, 20, 0), (9.0, 20, 0)]
+    of = steps_case(rows, history=[9.0] * 5 + [10**0.5 - 1] * 5, steps_per_day=10)
     policy = Point()
     policy.begin(of)
-    # Profile in fifths of log10: 3 4 5 4 3 2 1 0 1 2. After step 0 the last deviations are 0 - 0.2, 0 - 0.4, 1.2 - 0.6:
-    # level 0, so steps 1 and 2 are 10^0.8 - 1 = 5.3 and 10^1.0 - 1 = 9.
-    assert _asked(policy.decide(view_of(of, 0, 9))) == (9, 9)
-    # After step 1: -0.4, 0.6, 0: level 0.0667; step 2 10^(1 + 0.97 x 0.0667) - 1 = 10.6, step 3 10^(0.8 + 0.0627) - 1.
-    assert _asked(policy.decide(view_of(of, 1, 9))) == (7, 11)
-    # After step 2: 0.6, 0, 0.4 - 1.0: level 0; step 3 is 5.3, step 4 10^0.6 - 1 = 2.98.
-    assert _asked(policy.decide(view_of(of, 2, 9))) == (3, 6)
+    # A step is 14.4 times ten minutes: 0.97^14.4 = 0.645 stays of the deviation after one, 0.416 after two.
+    # Now 1.4 where 1 was: 10^(1 + 0.258) - 1 = 17.1, then 10^(1 + 0.166) - 1 = 13.7.
+    assert _asked(policy.decide(view_of(of, 0, 20))) == (14, 18)
+    # As yesterday: 9, until the two steps ahead are in the lower half: 9, then 10^0.5 - 1 = 2.2.
+    assert _asked(policy.decide(view_of(of, 1, 20))) == (9, 9)
+    assert _asked(policy.decide(view_of(of, 2, 20))) == (9, 9)
+    assert _asked(policy.decide(view_of(of, 3, 20))) == (3, 9)
+
+
+def test_point_smooths_its_profile_and_its_level() -> None:
+    """Days of 144 steps: a spike of log10 = 4 is 0.8 for two steps on each side; three steps make the level."""
+    history = [0.0] * 144
+    history[3] = 9999.0
+    of = steps_case([(0.0, 6, 0), (10**0.6 - 1, 6, 0)], history=history, steps_per_day=144)
+    policy = Point()
+    policy.begin(of)
+    # Steps 1 and 2 are within two of step 3: 10^0.8 - 1 = 5.3. Level: steps 142, 143 and 0 are as yesterday.
+    assert _asked(policy.decide(view_of(of, 0, 6))) == (6, 6)
+    # Step 1: 0.6 - 0.8 = -0.2, level -0.0667: 10^(0.8 - 0.0647) - 1 = 4.44, 10^(0.8 - 0.0627) - 1 = 4.46.
+    assert _asked(policy.decide(view_of(of, 1, 6))) == (5, 5)
+
+
+def test_point_weighs_newer_days_more() -> None:
+    """Two days of one level each, log10 1 and 0: (0.8 x 1 + 0) / 1.8 = 0.444, and the level now is on it."""
+    rows = [(10 ** (0.8 / 1.8) - 1, 3, 0)]
+    assert sets(Point(), rows, history=[9.0] * 4 + [0.0] * 4, steps_per_day=4) == [2]  # 1.78
 
 
 def _asked(wanted: object) -> tuple[int, int]:
