@@ -11,6 +11,7 @@ from baseload.sim.compare import bound_of
 from baseload.sim.fluid import simulate
 from baseload.sim.policies.clairvoyant import Clairvoyant
 from baseload.sim.policies.registry import POLICIES, make_policy
+from baseload.sim.policies.sliding_maximum import SlidingMaximum
 from baseload.sim.score import cost_by_step
 
 demands = st.lists(st.floats(0.0, 30.0), min_size=4, max_size=40)
@@ -61,3 +62,17 @@ def test_the_clairvoyant_policy_in_two_pools(demand: list[float], seed: int) -> 
     cost = cost_by_step(done).sum()
     assert bound.total - 1e-6 <= cost
     assert cost <= 1.02 * bound.total + 1e-6, (cost, bound.total)
+
+
+@given(
+    values=st.lists(st.lists(st.integers(0, 9), min_size=3, max_size=3), min_size=1, max_size=40),
+    lengths=st.lists(st.integers(1, 12), min_size=3, max_size=3),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_sliding_maximum_is_the_maximum_of_the_window(values: list[list[int]], lengths: list[int]) -> None:
+    """Each series by its own window, against the plain maximum of its newest values."""
+    window = SlidingMaximum(np.array(lengths), 3)
+    rows = np.array(values)
+    for end in range(1, len(rows) + 1):
+        plain = [int(rows[max(end - length, 0) : end, series].max()) for series, length in enumerate(lengths)]
+        assert window.push(rows[end - 1]).tolist() == plain

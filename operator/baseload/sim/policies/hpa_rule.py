@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from baseload.sim.case import Case, FloatArray, IntArray
 from baseload.sim.leads import EDGE
 from baseload.sim.policies.seen import Seen, first_replicas, most_replicas, steps_within, within_limits
+from baseload.sim.policies.sliding_maximum import SlidingMaximum
 
 SYNC_SECONDS = 15.0
 """horizontal-pod-autoscaler-sync-period; also the period of the default behaviour's policies."""
@@ -75,13 +76,9 @@ def up_limit(current: IntArray, desired: IntArray, syncs: int) -> IntArray:
 
 @dataclass(slots=True, eq=False)
 class Behaviour:
-    """Memory of one HPA per serving: recommendations of the window for the way down, newest first.
+    """Memory of one HPA per serving: the highest recommendation of the window for the way down."""
 
-    `recommendations` has the shape (syncs of the longest window, servings); `in_window` says which count for whom.
-    """
-
-    recommendations: IntArray
-    in_window: BoolArray
+    recommendations: SlidingMaximum
     syncs_in_step: int
     steps_in_sync: int
     most: int | None
@@ -93,11 +90,8 @@ class Behaviour:
     def settle(self, seen: Seen, desired: IntArray) -> IntArray:
         """Replicas after stabilisation, rate limits and bounds; what a serving without metrics has stays."""
         known, current = seen.is_known, seen.current
-        if len(self.recommendations) > 1:
-            # Without metrics nothing is recommended, but older recommendations grow old all the same.
-            self.recommendations[1:] = self.recommendations[:-1]
-        self.recommendations[0] = np.where(known, desired, 0)
-        highest = np.where(self.in_window, self.recommendations, 0).max(axis=0)
+        # Without metrics nothing is recommended, but older recommendations grow old all the same.
+        highest = self.recommendations.push(np.where(known, desired, 0))
         stable = np.where(desired < current, np.minimum(current, highest), desired)
         limited = np.where(stable > current, up_limit(current, stable, self.syncs_in_step), stable)
         return np.where(known, within_limits(limited, self.most), current)
@@ -110,11 +104,10 @@ def begin_behaviour(case: Case, windows: FloatArray) -> Behaviour:
     """
     steps_in_sync = steps_within(SYNC_SECONDS, case.step_seconds)
     syncs = np.array([steps_within(window, case.step_seconds * steps_in_sync) for window in windows])
-    recommendations = np.zeros((int(syncs.max()), len(case.world)), dtype=np.int64)
-    recommendations[0] = first_replicas(case)
+    recommendations = SlidingMaximum(syncs, len(case.world))
+    recommendations.push(first_replicas(case))
     return Behaviour(
         recommendations=recommendations,
-        in_window=np.arange(len(recommendations))[:, None] < syncs,
         syncs_in_step=max(int(case.step_seconds / SYNC_SECONDS + EDGE), 1),
         steps_in_sync=steps_in_sync,
         most=most_replicas(case),
