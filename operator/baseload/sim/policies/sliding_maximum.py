@@ -29,7 +29,7 @@ class _Windows:
         self.highest = values if self.place == 0 else np.maximum(self.highest, values)
         self.place += 1
         if self.place < length:
-            return np.maximum(self.highest, self.before[self.place])
+            return np.asarray(np.maximum(self.highest, self.before[self.place]))
         self.before = np.maximum.accumulate(self.block[::-1], axis=0)[::-1]
         self.place = 0
         return self.highest
