@@ -125,13 +125,23 @@ def test_levels_of_experts() -> None:
     quantiles[0, 3] += 10.0
     recent = np.r_[np.zeros(30), 1, 2, 3, 2, 1, 1.0][None]
     order, keep = experts.levels(quantiles, recent, 1)
-    first = TAUS[experts.FIRST_TAU]
+    first, sizes = experts.SIZES[0], len(experts.SIZES)
     assert (order[0, 0], keep[0, 0]) == (1 + first, 0 + first)
-    assert order[0, experts.TABLE.order == len(TAUS) - experts.FIRST_TAU][0] == 13 + first
+    assert order[0, experts.TABLE.order == sizes][0] == 13 + first
+    assert order[0, experts.TABLE.order == sizes - 1][0] == pytest.approx(1.0 + 1.5 * 0.97)
     rules = np.flatnonzero(experts.TABLE.is_rule)
     assert np.array_equal(order[0, rules], keep[0, rules])
     assert order[0, rules[0]] == pytest.approx(1.0 / experts.RULE_LOADS[0])
     assert order[0, rules[-1]] == pytest.approx(3.0 / experts.RULE_LOADS[-1])
+
+
+def test_the_prior_is_a_newsvendors() -> None:
+    """Before anything was seen, a dear shortage leans on high quantiles, a cheap one on low ones; rules have 0.3."""
+    cheap, dear = mixture.prior(np.array([3.0, 100.0]))
+    rules = experts.TABLE.is_rule
+    assert (cheap[rules].sum(), dear[rules].sum()) == pytest.approx((0.3, 0.3))
+    assert experts.TABLE.order_tau[cheap.argmax()] == 0.7
+    assert experts.TABLE.order_tau[dear.argmax()] == 0.99
 
 
 def test_weights_move_to_what_was_cheap_and_come_back() -> None:
@@ -141,11 +151,13 @@ def test_weights_move_to_what_was_cheap_and_come_back() -> None:
     live = np.ones((1, count), bool)
     cost = np.full((1, count), 2.0, np.float32)
     cost[0, 5] = 1.0
+    before = mixture.prior(np.array([20.0]))
+    state = mixture.started(state, before)
     assert state.weights.sum() == pytest.approx(1.0)
-    assert mixture.judge(state, cost, live, ~known).weights == pytest.approx(state.weights)
+    assert mixture.judge(state, cost, before, live, ~known).weights == pytest.approx(state.weights)
     for _ in range(400):
-        state = mixture.judge(state, cost, live, known)
+        state = mixture.judge(state, cost, before, live, known)
     assert state.weights[0, 5] > 0.9
-    assert state.weights.min() >= 0.0005 * mixture.prior().min()
+    assert state.weights.min() >= 0.0005 * before.min()
     blend = mixture.blend(state, np.where(np.arange(count) == 5, 7.0, 0.0)[None], live)
     assert blend.item() == pytest.approx(7.0 * state.weights[0, 5], rel=1e-5)

@@ -17,6 +17,7 @@ from baseload.plan.forecast.foresight import (
     take,
     warm,
 )
+from baseload.plan.forecast.mixture import prior
 
 GRID = Grid(600.0, 24)
 """A day of 24 buckets: everything that a day of 144 has, and a sixth of the time."""
@@ -109,7 +110,7 @@ def test_warm_has_judged_its_experts() -> None:
     foresight = warm(block(demand), terms(), days=2)
     levels = peek(foresight, block(demand), terms())
     assert not levels.is_reactive.any()
-    assert foresight.mixture.weights.std() > 2 * begin(2, GRID).mixture.weights.std()
+    assert foresight.mixture.weights.max() > 2 * prior(terms().penalty).max()
     _, slowly = through(demand, terms())
     assert levels.order == pytest.approx(slowly.order, rel=0.1)
 

@@ -12,16 +12,20 @@ BAND_HORIZONS = (1, 3, 6, 36)
 """Horizons, in buckets, whose outcomes are followed; a band between them is interpolated."""
 MISS = 0.025
 """Share of outcomes that may lie beyond either edge: 95 of 100 lie inside."""
+AIMED_MISS = 0.021
+"""What is aimed at for that: forecasts overlap, so misses come in rows and the edges always come late."""
 TAUS = np.array([MISS, 0.5, 1.0 - MISS])
 """What the three numbers of a band are quantiles of."""
 
 _TEMPERATURE = 0.25
 _ERROR_GAIN = 1.0 / 72.0
 """Errors are remembered like a window of the last 144 outcomes."""
-_STEP = 0.05
+_STEP = 0.03
 _SCALE_GAIN = 0.02
+_FAR = 36.0
+"""Six hours ahead the scale moves half as fast, and edges begin a third wider."""
 _DISTANCE_GAIN = 2.0 / 7.0
-_FIRST_EDGE = 2.0
+_FIRST_EDGE = 2.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,11 +57,12 @@ def nothing_followed(servings: int) -> Bands:
 
 
 def _nothing(servings: int, horizon: int) -> Follower:
+    edge = _FIRST_EDGE * (1.0 + horizon / (3.0 * _FAR))
     return Follower(
         waiting=np.full((servings, horizon, MEMBERS + 1), np.nan),
         errors=np.full((servings, MEMBERS), np.nan),
         scale=np.full(servings, np.nan),
-        edges=np.tile([-_FIRST_EDGE, _FIRST_EDGE], (servings, 1)),
+        edges=np.tile([-edge, edge], (servings, 1)),
     )
 
 
@@ -74,10 +79,11 @@ def _judge(follower: Follower, log: Array, is_known: NDArray[np.bool_]) -> Follo
     errors = _moved(follower.errors, size[:, :-1], _ERROR_GAIN, usable[:, None])
     relative = (log - due[:, -1]) / np.maximum(follower.scale, 1e-6)
     low, high = follower.edges[:, 0], follower.edges[:, 1]
-    step = np.stack([-_STEP * ((relative < low) - MISS), _STEP * ((relative > high) - MISS)], axis=1)
+    step = np.stack([-_STEP * ((relative < low) - AIMED_MISS), _STEP * ((relative > high) - AIMED_MISS)], axis=1)
     judged = usable & ~np.isnan(follower.scale)
     edges = follower.edges + np.where(judged[:, None], step * np.maximum(np.abs(follower.edges), 1.0), 0.0)
-    scale = _moved(follower.scale, size[:, -1], _SCALE_GAIN, usable)
+    gain = _SCALE_GAIN / (1.0 + follower.waiting.shape[1] / _FAR)
+    scale = _moved(follower.scale, size[:, -1], gain, usable)
     return Follower(follower.waiting, errors, scale, edges)
 
 

@@ -10,13 +10,17 @@ from baseload.plan.forecast.quantile_regression import TAUS
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-FIRST_TAU = 2
-"""Experts size by the quantiles of `TAUS` from this one on: 0.7 to 0.97."""
+FITTED = slice(2, 5)
+"""Which of `TAUS` experts size by: 0.7, 0.85 and 0.93."""
+FAR_REACH = 1.5
+"""The last candidate lies this many times as far from now as the highest fitted quantile, for dear shortages."""
+SIZES = np.r_[TAUS[FITTED], 0.99]
+"""What the candidates are quantiles of; of the far one this is about right."""
 ORDER_SPANS = (0, 3)
 """An order covers demand at its arrival, or its highest in so many buckets after it."""
 KEEP_SPAN = 8
 """A ready replica is kept for demand of the next bucket, of the lead time, or of this many buckets."""
-RULE_LOADS = (0.7, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1)
+RULE_LOADS = (0.7, 0.8, 0.9, 1.0, 1.1)
 RULE_WINDOWS = (1, 3, 6, 12, 24, 36)
 """A rule sizes for the highest demand of a window at a fixed load: the horizontal pod autoscaler, however tuned."""
 
@@ -25,13 +29,14 @@ RULE_WINDOWS = (1, 3, 6, 12, 24, 36)
 class Table:
     """Which candidate each expert orders by and which it keeps by: indices, shape (experts,).
 
-    Candidates for an order are (span, tau) of the forecast, then (window, load) of the rules; those for keeping
-    likewise. `tau` is the quantile an expert orders by, NaN for a rule.
+    Candidates for an order are (span, size) of the forecast, then (window, load) of the rules; those for keeping
+    likewise. `order_tau` and `keep_tau` are the quantiles an expert sizes by, NaN for a rule.
     """
 
     order: Integers
     keep: Integers
-    tau: Array
+    order_tau: Array
+    keep_tau: Array
 
     @property
     def size(self) -> int:
@@ -41,17 +46,18 @@ class Table:
     @property
     def is_rule(self) -> NDArray[np.bool_]:
         """Which experts look at no forecast."""
-        return np.isnan(self.tau)
+        return np.isnan(self.order_tau)
 
 
 def _table() -> Table:
-    taus, rules = len(TAUS) - FIRST_TAU, len(RULE_LOADS) * len(RULE_WINDOWS)
+    taus, rules = len(SIZES), len(RULE_LOADS) * len(RULE_WINDOWS)
     orders, keeps = len(ORDER_SPANS) * taus, 3 * taus
     order, keep = (part.ravel() for part in np.meshgrid(np.arange(orders), np.arange(keeps), indexing="ij"))
     return Table(
         order=np.r_[order, orders + np.arange(rules)],
         keep=np.r_[keep, keeps + np.arange(rules)],
-        tau=np.r_[TAUS[FIRST_TAU + order % taus], np.full(rules, np.nan)],
+        order_tau=np.r_[SIZES[order % taus], np.full(rules, np.nan)],
+        keep_tau=np.r_[SIZES[keep % taus], np.full(rules, np.nan)],
     )
 
 
@@ -69,11 +75,13 @@ def levels(quantiles: Array, recent: Array, lead: int) -> tuple[Array, Array]:
     `quantiles` has the shape (servings, horizons from 1, taus), `recent` (servings, the last RULE_WINDOWS[-1]
     buckets). A decision at the end of a bucket acts in the next one by removing, and `lead` buckets later by ordering.
     """
-    high = quantiles[:, :, FIRST_TAU:]
-    orders = [high[:, lead : lead + 1 + span].max(axis=1) for span in ORDER_SPANS]
-    keeps = [high[:, : 1 + span].max(axis=1) for span in (0, lead, KEEP_SPAN)]
-    highest = np.stack([recent[:, -window:].max(axis=1) for window in RULE_WINDOWS], axis=1)
-    rules = (highest[:, :, None] / np.asarray(RULE_LOADS)).reshape(len(recent), -1)
+    now, highest = recent[:, -1, None], quantiles[:, :, -1]
+    far = np.maximum(highest, now + FAR_REACH * (highest - now))
+    sizes = np.concatenate([quantiles[:, :, FITTED], far[:, :, None]], axis=2)
+    orders = [sizes[:, lead : lead + 1 + span].max(axis=1) for span in ORDER_SPANS]
+    keeps = [sizes[:, : 1 + span].max(axis=1) for span in (0, lead, KEEP_SPAN)]
+    peaks = np.stack([recent[:, -window:].max(axis=1) for window in RULE_WINDOWS], axis=1)
+    rules = (peaks[:, :, None] / np.asarray(RULE_LOADS)).reshape(len(recent), -1)
     order = np.concatenate([*orders, rules], axis=1)
     keep = np.concatenate([*keeps, rules], axis=1)
     return order[:, TABLE.order], keep[:, TABLE.keep]

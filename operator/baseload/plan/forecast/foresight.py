@@ -73,13 +73,19 @@ class Foresight:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Sight:
-    """What all experts want at one moment: levels (servings, experts), which of them can speak, and log quantiles."""
+class Sight:
+    """All that is seen from one moment.
+
+    `order` and `keep` are what each expert wants, (servings, experts), in the unit of demand; `is_live` says which of
+    them can speak. `quantiles` are those of log(1 + demand / scale), (servings, horizons from 1, `TAUS`), NaN without a
+    regression; `bands` low, median and high of the same at `BAND_HORIZONS`, (horizons, servings, 3).
+    """
 
     order: Floats
     keep: Floats
     is_live: NDArray[np.bool_]
     quantiles: Floats
+    bands: Floats
 
 
 def begin(servings: int, grid: Grid) -> Foresight:
@@ -116,10 +122,14 @@ def peek(foresight: Foresight, block: DemandBlock, terms: Terms) -> Levels:
     assert settled.end_index is not None
     if block.end_index > settled.end_index + 1:
         settled = advance(settled, _without(block, 1), terms)
-    newest = _newest(settled, block)
-    sight = _see(settled, newest, terms)
-    _, bands = band.look(settled.bands, newest, _weekdays(settled, block))
-    return _levels(settled, sight, bands, terms)
+    return _levels(settled, see(settled, block, terms), terms)
+
+
+def see(foresight: Foresight, block: DemandBlock, terms: Terms) -> Sight:
+    """Return what each expert wants as of the newest bucket of the block, which the foresight knows or which runs."""
+    newest = _newest(foresight, block)
+    _, bands = band.look(foresight.bands, newest, _weekdays(foresight, block))
+    return _sight(foresight, newest, bands, terms)
 
 
 def warm(block: DemandBlock, terms: Terms, days: int = 3) -> Foresight:
@@ -186,7 +196,11 @@ def _start(foresight: Foresight, block: DemandBlock, terms: Terms, newest: int) 
         started = replace(started, seasons=seasons.after(past.demand, terms.unit, day, past.end_index))
         started = replace(started, fits=_refitted(started, past, terms, at_once=True))
     first = np.ceil(np.nan_to_num(block.demand[:, past.demand.shape[1]] / terms.unit))
-    return replace(started, fleets=replay.begin(first, experts.TABLE.size))
+    return replace(
+        started,
+        fleets=replay.begin(first, experts.TABLE.size),
+        mixture=mixture.started(started.mixture, mixture.prior(terms.penalty)),
+    )
 
 
 def _advance_one(foresight: Foresight, block: DemandBlock, terms: Terms) -> Foresight:
@@ -196,7 +210,7 @@ def _advance_one(foresight: Foresight, block: DemandBlock, terms: Terms) -> Fore
     is_known = ~np.isnan(newest)
     live = _is_live(foresight, terms)
     fleets, cost = replay.serve(foresight.fleets, newest / terms.unit, terms.penalty)
-    judged = mixture.judge(foresight.mixture, cost, live, is_known)
+    judged = mixture.judge(foresight.mixture, cost, mixture.prior(terms.penalty), live, is_known)
     recent = block.demand[:, -features.window_buckets(foresight.grid.buckets_per_day) :]
     seen = replace(
         foresight,
@@ -207,8 +221,9 @@ def _advance_one(foresight: Foresight, block: DemandBlock, terms: Terms) -> Fore
     )
     seen = replace(seen, fits=_refitted(seen, block, terms, at_once=False))
     series = _newest(seen, block)
-    bands, _ = band.look(band.judge(seen.bands, series.log[:, -1], is_known), series, _weekdays(seen, block))
-    sight = _see(seen, series, terms)
+    judged_bands = band.judge(seen.bands, series.log[:, -1], is_known)
+    bands, looks = band.look(judged_bands, series, _weekdays(seen, block))
+    sight = _sight(seen, series, looks, terms)
     unit = terms.unit[:, None]
     order, keep = replay.replicas_for(sight.order, unit), replay.replicas_for(sight.keep, unit)
     return replace(seen, bands=bands, fleets=replay.decide(fleets, order, keep, _leads(seen, terms)))
@@ -225,6 +240,7 @@ def _with_new_servings(foresight: Foresight, block: DemandBlock, terms: Terms) -
         foresight,
         scale=np.where(is_new, terms.unit, foresight.scale),
         fleets=replace(foresight.fleets, ready=ready),
+        mixture=mixture.started(foresight.mixture, mixture.prior(terms.penalty)),
     )
 
 
@@ -257,7 +273,7 @@ def _refitted(foresight: Foresight, block: DemandBlock, terms: Terms, *, at_once
     return result
 
 
-def _see(foresight: Foresight, newest: features.Series, terms: Terms) -> _Sight:
+def _sight(foresight: Foresight, newest: features.Series, bands: Floats, terms: Terms) -> Sight:
     """Ask every expert; a forecast that is silent says the last value and is not listened to."""
     reach = _reach(foresight, terms)
     logs = fits.quantiles(foresight.fits, newest, reach)
@@ -269,24 +285,26 @@ def _see(foresight: Foresight, newest: features.Series, terms: Terms) -> _Sight:
     for lead in np.unique(leads):
         alike = np.flatnonzero(leads == lead)
         order[alike], keep[alike] = experts.levels(forecast[alike], last[alike], int(lead))
-    return _Sight(order, keep, _is_live(foresight, terms), logs)
+    return Sight(order, keep, _is_live(foresight, terms), logs, bands)
 
 
-def _levels(foresight: Foresight, sight: _Sight, bands: Floats, terms: Terms) -> Levels:
+def _levels(foresight: Foresight, sight: Sight, terms: Terms) -> Levels:
     """Blend what the experts want; a serving without any known bucket has no level at all."""
     weights = np.where(sight.is_live, foresight.mixture.weights, 0.0)
     weights = weights / weights.sum(axis=1, keepdims=True)
     by_forecast = ~experts.TABLE.is_rule
     forecast_share = weights[:, by_forecast].sum(axis=1)
-    tau = (weights[:, by_forecast] * experts.TABLE.tau[by_forecast]).sum(axis=1) / np.maximum(forecast_share, 1e-9)
+    tau = (weights[:, by_forecast] * experts.TABLE.order_tau[by_forecast]).sum(axis=1) / np.maximum(
+        forecast_share, 1e-9
+    )
     leads = _leads(foresight, terms)
     logs = np.empty((len(leads), 3))
     for lead in np.unique(leads):
         alike = leads == lead
-        logs[alike] = band.at_horizon(bands, int(lead) + 1)[alike]
+        logs[alike] = band.at_horizon(sight.bands, int(lead) + 1)[alike]
     is_unknown = np.where(foresight.seen > 0, 0.0, np.nan)
     edges = np.expm1(logs) * foresight.scale[:, None] + is_unknown[:, None]
-    near = bands[0]
+    near = sight.bands[0]
     upper = near[:, 1] + _BROKEN * (near[:, 2] - near[:, 1])
     return Levels(
         order=mixture.blend(foresight.mixture, sight.order, sight.is_live) + is_unknown,

@@ -27,24 +27,40 @@ class Mixture:
     usual: Array
 
 
-def prior() -> Array:
-    """Return what each expert weighs before anything was seen: 0.7 on forecasts, 0.3 on rules."""
+def prior(penalty: NDArray[np.floating]) -> Array:
+    """Return what each expert weighs before anything was seen, (servings, experts): 0.7 on forecasts, 0.3 on rules.
+
+    A newsvendor with a shortage cost of `penalty` would size by the quantile at which (1 - tau) penalty is 1, so an
+    expert weighs less by as many times as it is off that, in its order and in what it keeps.
+    """
     rules = TABLE.is_rule
-    share = np.where(rules, (1.0 - _FORECAST_PRIOR) / rules.sum(), _FORECAST_PRIOR / (~rules).sum())
+    share = np.ones((len(penalty), TABLE.size))
+    for tau in (TABLE.order_tau[~rules], TABLE.keep_tau[~rules]):
+        off = (1.0 - tau) * penalty[:, None]
+        share[:, ~rules] *= np.minimum(off, 1.0 / off)
+    share[:, ~rules] *= _FORECAST_PRIOR / share[:, ~rules].sum(axis=1, keepdims=True)
+    share[:, rules] = (1.0 - _FORECAST_PRIOR) / rules.sum()
     return np.asarray(share, dtype=np.float32)
 
 
 def begin(servings: int) -> Mixture:
-    """Return the mixture of servings that were never judged."""
-    return Mixture(np.repeat(prior()[None], servings, axis=0), np.full(servings, np.nan, np.float32))
+    """Return the mixture of servings that were never judged: their weights are NaN, which is the prior."""
+    return Mixture(np.full((servings, TABLE.size), np.nan, np.float32), np.full(servings, np.nan, np.float32))
 
 
-def judge(mixture: Mixture, cost: Array, is_live: NDArray[np.bool_], is_known: NDArray[np.bool_]) -> Mixture:
+def started(mixture: Mixture, before: Array) -> Mixture:
+    """Return the mixture with the prior `before` in the place of weights that were never judged."""
+    return Mixture(np.where(np.isnan(mixture.weights), before, mixture.weights), mixture.usual)
+
+
+def judge(
+    mixture: Mixture, cost: Array, before: Array, is_live: NDArray[np.bool_], is_known: NDArray[np.bool_]
+) -> Mixture:
     """Return the weights after a bucket that cost each expert `cost`, shape (servings, experts).
 
-    `w <- w exp(-0.05 min(g / s, 20))`, then `w <- 0.999 w + 0.001 prior`, with g the cost above the least and s its
-    running mean over experts and buckets. Only experts of `is_live` (servings, experts) are judged, and only servings
-    of `is_known` (servings,), those whose demand in the bucket was measured.
+    `w <- w exp(-0.05 min(g / s, 20))`, then `w <- 0.999 w + 0.001 before`, with g the cost above the least and s its
+    running mean over experts and buckets; `before` is the prior. Only experts of `is_live` (servings, experts) are
+    judged, and only servings of `is_known` (servings,), those whose demand in the bucket was measured.
     """
     regret = cost - np.where(is_live, cost, np.inf).min(axis=1, keepdims=True)
     mean = np.where(is_live, regret, 0.0).sum(axis=1) / np.maximum(is_live.sum(axis=1), 1)
@@ -53,7 +69,7 @@ def judge(mixture: Mixture, cost: Array, is_live: NDArray[np.bool_], is_known: N
     relative = regret / np.maximum(usual, _LEAST_USUAL)[:, None]
     factor = np.where(is_live, np.exp(-LEARNING_RATE * np.minimum(relative, _WORST)), 1.0)
     weights = mixture.weights * factor
-    weights = (1.0 - _SHARE) * weights / weights.sum(axis=1, keepdims=True) + _SHARE * prior()
+    weights = (1.0 - _SHARE) * weights / weights.sum(axis=1, keepdims=True) + _SHARE * before
     return Mixture(np.where(is_known[:, None], weights, mixture.weights).astype(np.float32), usual)
 
 
