@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baseload.api.reasons import Reason
+from baseload.plan.capacity import capacity_of, replicas_for_level
 from baseload.plan.decision import Decision
 from baseload.plan.memory import Wish
+from baseload.plan.outlook import Answer, Outlook
 from baseload.plan.planner import plan
 from baseload.plan.signals import Missing, NoTraffic, ServingSignals, Signal, Value
 from baseload.plan.snapshot import Mode, ServingState
@@ -41,6 +43,21 @@ any_signals = st.builds(
 )
 
 
+any_outlook = st.builds(
+    Outlook,
+    time=st.just(worlds.NOW - 30),
+    seen_until=st.just(worlds.NOW - 60),
+    order=st.floats(0, 1e5),
+    keep=st.floats(0, 1e5),
+    upper=st.floats(0, 1e5),
+    horizon_seconds=st.floats(60, 36_000),
+    quantile=st.none() | st.floats(0.5, 0.99),
+    band=st.none(),
+    answered_by=st.sampled_from(Answer),
+    valid_until=st.floats(worlds.NOW - 60, worlds.NOW + 60),
+)
+
+
 @st.composite
 def any_state(draw: st.DrawFn) -> ServingState:
     """Any serving: bounds, replicas, signals, wishes and mode."""
@@ -55,7 +72,8 @@ def any_state(draw: st.DrawFn) -> ServingState:
     )
     wishes = tuple(Wish(worlds.NOW - draw(st.floats(1, 59)), draw(st.integers(1, 40))) for _ in range(2))
     memory = replace(base.memory, wishes=wishes if draw(st.booleans()) else ())
-    return replace(base, memory=memory, signals=draw(st.just(base.signals) | any_signals))
+    outlook = draw(st.none() | any_outlook)
+    return replace(base, memory=memory, signals=draw(st.just(base.signals) | any_signals), outlook=outlook)
 
 
 def decide(state: ServingState) -> Decision:
@@ -91,6 +109,30 @@ def test_more_demand_never_means_less_capacity(rps: float, factor: float, wanted
     less = decide(worlds.state(rps=rps, wanted=wanted))
     more = decide(worlds.state(rps=rps * factor, wanted=wanted))
     assert more.raw >= less.raw
+
+
+@given(any_outlook, st.floats(0, 1e4), st.floats(1, 60), st.integers(1, 16))
+def test_more_that_is_foreseen_never_means_fewer(outlook: Outlook, more: float, rps: float, wanted: int) -> None:
+    """A higher level to order up to, or to keep, never wants fewer replicas."""
+    state = worlds.state(rps=rps, wanted=wanted, outlook=replace(outlook, answered_by=Answer.MIXTURE))
+    assert state.outlook is not None
+    base = decide(state).raw
+    for level in ("order", "keep"):
+        higher = replace(state.outlook, **{level: getattr(state.outlook, level) + more})
+        assert decide(replace(state, outlook=higher)).raw >= base
+
+
+@given(any_outlook, st.floats(1, 60), st.integers(1, 16))
+def test_whatever_is_foreseen_what_demand_needs_now_stays(outlook: Outlook, rps: float, wanted: int) -> None:
+    """Replicas that demand needs now are never taken away, and a broken forecast never asks for less than the rate."""
+    state = worlds.state(rps=rps, wanted=wanted, outlook=replace(outlook, answered_by=Answer.MIXTURE))
+    following, reactive = decide(state), decide(replace(state, outlook=None))
+    capacity = capacity_of(state.memory.model, state.spec)
+    assert capacity is not None
+    needed = replicas_for_level(capacity, rps * worlds.TOKENS, state.spec.max_replicas)
+    assert following.raw >= min(needed, wanted)
+    if following.outlook is not None and rps * worlds.TOKENS > outlook.upper:
+        assert following.raw >= reactive.raw
 
 
 @given(any_state())

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -182,11 +182,28 @@ class FakeSignals:
         return {request.key: self.answer for request in wanted}
 
 
+class FakeDemandWatch:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.ticks = 0
+        self.forgotten: list[ServingKey] = []
+
+    def observe(self, signals: Mapping[ServingKey, ServingSignals], now: float) -> None:
+        """One tick more."""
+        self.ticks += 1
+
+    def forget(self, key: ServingKey) -> None:
+        """One serving less."""
+        self.forgotten.append(key)
+
+
 class World:
     """A controller with all its fakes."""
 
     def __init__(self) -> None:
         self.cluster, self.hands, self.signals = FakeCluster(), FakeHands(), FakeSignals()
+        self.demand = FakeDemandWatch()
         self.metrics = OperatorMetrics()
         hands: Any = self.hands
         cluster: Any = self.cluster
@@ -197,6 +214,7 @@ class World:
             cluster,
             servings=self.servings,
             signals=self.signals,
+            demand=self.demand,
             hands=Hands(hands, hands, hands, hands),
             metrics=self.metrics,
             health=self.health,

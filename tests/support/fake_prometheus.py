@@ -73,6 +73,7 @@ class FakePrometheus:
     async def _begin(self) -> None:
         application = web.Application()
         application.router.add_route("*", "/api/v1/query", self._answer)
+        application.router.add_route("*", "/api/v1/query_range", self._answer_past)
         runner = web.AppRunner(application, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -86,6 +87,10 @@ class FakePrometheus:
         given = {**request.query, **(await request.post())}
         rows = [] if self.mode == "empty" else self._rows(" ".join(str(given["query"]).split()))
         return web.json_response({"status": "success", "data": {"resultType": "vector", "result": rows}})
+
+    async def _answer_past(self, _request: web.Request) -> web.Response:
+        """Nothing is kept."""
+        return web.json_response({"status": "success", "data": {"resultType": "matrix", "result": []}})
 
     def _rows(self, query: str) -> list[dict[str, object]]:
         matching = [name for name, prefix in self._prefixes.items() if query.startswith(prefix)]

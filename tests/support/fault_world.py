@@ -23,10 +23,12 @@ from virtual_time import Clock
 
 from baseload.control import handlers
 from baseload.control.elector import LeaseTimes
-from baseload.control.operator import Operator
+from baseload.control.operator import Operator, Readers
+from baseload.control.planning import PlannerSettings
 from baseload.control.settings import Settings
 from baseload.errors import MetricsError
-from baseload.observe.metrics_source import PartialAnswerError, Series
+from baseload.observe.history import HistoryReader
+from baseload.observe.metrics_source import PartialAnswerError, RangeSeries, Series
 from baseload.observe.profile_book import ProfileBook
 from baseload.observe.profiles import load_profiles
 from baseload.observe.signals import SignalReader
@@ -59,6 +61,10 @@ class FakeMetrics(FakePrometheus):
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__(clock, profiles()["vllm"].templates())
         self._loop.close()
+
+    async def query_range(self, promql: str, start: float, end: float, step_seconds: float) -> tuple[RangeSeries, ...]:
+        """Nothing is kept."""
+        return ()
 
     async def query(self, promql: str, time: float) -> tuple[Series, ...]:
         """Answer, or fail as `mode` says."""
@@ -179,7 +185,9 @@ class World:
         connection = self.connect(name)
         settings = Settings("http://metrics", tick_seconds=TICK_SECONDS, scrape_seconds=5.0, lease_times=self.lease)
         reader = SignalReader(self.metrics, profiles(), scrape_seconds=settings.scrape_seconds)
-        operator = Operator(settings, connection, reader, ProfileBook(profiles()))
+        past = HistoryReader(self.metrics, profiles(), scrape_seconds=5.0, bucket_seconds=settings.bucket_seconds)
+        readers = Readers(reader, past, ProfileBook(profiles()))
+        operator = Operator(settings, connection, readers, PlannerSettings())
         life = Life(name, connection, operator)
         if operator._elector is not None:
             operator._elector._lost = life.lose

@@ -10,9 +10,12 @@ from baseload.api.reasons import Reason
 from baseload.plan.decision import Condition, Considered, Decision, Limit, Observed, Status
 from baseload.plan.limiters import CHAIN
 from baseload.plan.memory import ServingMemory
+from baseload.plan.outlook import Answer, Band, Outlook
 from baseload.plan.planner import plan
 from baseload.plan.snapshot import PoolState, Reach, ServingKey, ServingState, Snapshot, TargetState
 
+BAND = Band(1200.0, 512.3, 801.2, 1377.9)
+OUTLOOK = Outlook(NOW - 20, NOW - 60, 1033.7, 912.4, 1801.0, 1200.0, 0.93, BAND, Answer.MIXTURE)
 LONG = "every word of this message matters to somebody who looks for the reason of a number; " * 12
 HISTORY = [
     {"time": "2026-01-01T00:00:00Z", "from": 99_990 + row, "to": 99_991 + row, "reason": "ObjectiveMissed"}
@@ -33,6 +36,7 @@ def decision() -> Decision:
         pools=pools,
         reach=Reach((0,), 1),
         placed_replicas=2,
+        outlook=OUTLOOK,
     )
     return plan(Snapshot(now=NOW, warm_since=NOW - 9000, world_time=NOW, servings=(state,)))[0]
 
@@ -50,7 +54,10 @@ def longest_status(pool_name: str = "p" * 63) -> dict[str, Any]:
         message=LONG,
         observed=tuple(Observed("TimeToFirstTokenAttainment", "requests/s", 12345.678, 0.9999, NOW) for _ in range(8)),
         limited_by=tuple(Limit(Reason.FOREIGN_AUTOSCALER, LONG, 99_999, 99_998) for _ in CHAIN[:12]),
-        considered=tuple(Considered(f"{number}{pool_name[1:]}", chosen=False, message=LONG) for number in range(8)),
+        considered=tuple(
+            Considered(f"{number}{pool_name[1:]}", chosen=False, message=LONG, reason=Reason.POOL_NOT_SELECTED)
+            for number in range(8)
+        ),
         conditions=tuple(Condition(c.type, Status.FALSE, Reason.FOREIGN_AUTOSCALER, LONG) for c in usual.conditions),
         breach_since=NOW,
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from math import ceil
+from pathlib import Path
 
 import pytest
 import worlds
@@ -82,7 +83,7 @@ def test_a_foreseen_rise_is_ordered_before_it_is_there() -> None:
     """Demand that two replicas serve stays as it is, yet four are ordered for what is foreseen; the words say it."""
     decision = decide(outlook(order=4 * TOKENS_PER_SECOND), rps=7.0, wanted=2)
     assert (decision.final, decision.reason) == (4, Reason.FORECAST_ROSE)
-    assert "up to 3600 tokens/s foreseen in 900 s (93% quantile), 1400 now" in decision.message
+    assert "3600 tokens/s foreseen in 900 s (93% quantile), 1400 now" in decision.message
     assert decision.outlook is not None
 
 
@@ -172,3 +173,34 @@ def test_pending_replicas_that_were_only_foreseen_may_be_cancelled() -> None:
     called_for = replace(state.memory, orders=(Order(worlds.NOW - 5, 5),))
     held = plan(worlds.snapshot(replace(state, memory=called_for)))[0]
     assert (held.final, held.limited_by[-1].reason) == (5, Reason.STARTING_UP)
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "decision.md"
+PER_REPLICA = 900.0
+
+
+def linear_replicas(ready: int, wanted: int, now: float, levels: tuple[float, float, float]) -> Decision:
+    """Decide with replicas that carry 900 tokens a second each; levels are order, keep and upper."""
+    order, keep, upper = (level / PER_REPLICA for level in levels)
+    spec = replace(worlds.spec(), inter_token_latency=None, max_replicas=20)
+    signals = worlds.signals(now / PER_REPLICA, running=1.0, output_tokens_per_request=Value(1.0, worlds.NOW - 1))
+    memory = replace(worlds.state().memory, model=linear_model(), rates=worlds.steady(now / PER_REPLICA))
+    outlooked = outlook(order, keep, upper)
+    state = worlds.state(wanted=wanted, ready=ready, spec=spec, memory=memory, signals=signals, outlook=outlooked)
+    return plan(worlds.snapshot(state))[0]
+
+
+def test_the_example_of_the_page_is_what_the_decision_says() -> None:
+    """docs/explanation/decision.md: one replica taken back, two that go, six that stay, eight that are ordered."""
+    text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    noon = linear_replicas(6, 8, 4100, (5700, 4950, 6500))
+    assert (noon.raw, noon.reason) == (7, Reason.FORECAST_FELL)
+    assert "`max(7, min(6, 6))` is 7" in text
+    three = linear_replicas(7, 7, 4100, (3900, 4300, 6500))
+    assert (three.raw, three.reason) == (5, Reason.FORECAST_FELL)
+    assert "`max(5, min(7, 5))` is 5" in text
+    held = linear_replicas(7, 7, 5300, (3900, 4300, 6500))
+    assert (held.raw, held.reason) == (6, Reason.DEMAND_HOLDS)
+    broken = linear_replicas(7, 7, 6700, (3900, 4300, 6500))
+    assert (broken.raw, broken.reason) == (8, Reason.FORECAST_BROKEN)
+    assert "`ceil(6,700 / 900)` = 8" in text

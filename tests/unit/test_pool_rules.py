@@ -165,7 +165,7 @@ def test_the_decision_says_what_a_replica_costs_and_why_a_pool_is_out() -> None:
     barred = (BarredPool("demand", Reason.BURST_NOT_ALLOWED, "its billing is OnDemand"),)
     pools = (PoolState("owned", "H100", 3, 12, 2, 1.5), PoolState("spot", "H100", 1, 4, None, None, spot))
     rows = decide(Economics("EUR"), *pools, barred=barred).considered
-    assert rows[0].message == "2 more fit on 3 H100 nodes, Owned at 1.5 EUR/h"
+    assert rows[0].message == "2 fit (12 x H100), Owned 1.5 EUR/h"
     assert "Spot, not priced" in rows[1].message
     assert (rows[2].pool, rows[2].reason, rows[2].chosen) == ("demand", Reason.BURST_NOT_ALLOWED, False)
 

@@ -75,6 +75,24 @@ def test_no_two_sentences_are_the_same() -> None:
     assert len({found.says for found in SENTENCES.values()}) == len(SENTENCES)
 
 
+def test_the_forecast_is_told_with_its_quantile_horizon_and_band() -> None:
+    """What was ordered for, how sure that is, how far ahead, and the band around it."""
+    forecast = {"answeredBy": "Mixture", "horizonSeconds": 1200, "quantile": "0.93", "order": "1034"}
+    band = {"low": "512.3", "median": "801.2", "high": "1378"}
+    words = told(serving(lastDecision=decision("ForecastRose", (2, 4, 4), forecast={**forecast, **band})))
+    assert "1034 tokens/s in 1200 s to order for, which covers 93% of what may come, says Mixture" in words
+    assert "801.2 tokens/s expected; 95 of 100 times between 512.3 and 1378" in words
+    by_rule = {"answeredBy": "Mixture", "horizonSeconds": 1200, "order": "1034"}
+    assert "by a rule over" in told(serving(lastDecision=decision("ForecastRose", (2, 4, 4), forecast=by_rule)))
+
+
+def test_a_reactive_decision_is_told_as_such() -> None:
+    """Without a forecast it says so, and where history is explained."""
+    words = told(serving(lastDecision=decision("DemandRose", (2, 4, 4))))
+    assert "None was followed" in words
+    assert "docs/how-to/history.md" in words
+
+
 def test_numbers_are_told_in_the_order_in_which_they_came_about() -> None:
     """From what demand asked for, through each limit, to the final number."""
     limits = [
@@ -82,7 +100,7 @@ def test_numbers_are_told_in_the_order_in_which_they_came_about() -> None:
         {"reason": "Paused", "message": "annotation baseload.dev/paused is set", "before": 6, "after": 3},
     ]
     story = explain(serving(lastDecision=decision("DemandRose", (3, 9, 3), limitedBy=limits)), NOW)
-    (section,) = story.sections
+    section = story.sections[0]
     assert section.title == "Decided 5 min ago, at 2026-11-24T16:35:00Z: it stays at 3 replicas"
     assert [line.text.split(":")[0] for line in section.lines] == [
         "9 wanted, DemandRose",

@@ -12,6 +12,7 @@ from baseload.act.model_state import model_to_status
 from baseload.act.status_size import within_limit
 from baseload.api.reasons import Reason
 from baseload.plan.decision import Condition, Decision, Status
+from baseload.plan.outlook import Outlook
 from baseload.plan.snapshot import Mode, ServingSpec
 
 HISTORY_ROWS = 5
@@ -150,6 +151,7 @@ def _last_decision(decision: Decision) -> dict[str, Any]:
             )
             for o in decision.observed
         ],
+        "forecast": None if decision.outlook is None else _forecast(decision.outlook),
         "limitedBy": [
             {
                 "reason": str(entry.reason),
@@ -170,6 +172,19 @@ def _last_decision(decision: Decision) -> dict[str, Any]:
         ],
         "breachTime": None if decision.breach_since is None else rfc3339(decision.breach_since),
     }
+
+
+def _forecast(outlook: Outlook) -> dict[str, Any]:
+    band = outlook.band
+    return _without_none(
+        answeredBy=str(outlook.answered_by),
+        horizonSeconds=round(outlook.horizon_seconds),
+        quantile=_decimal(outlook.quantile),
+        order=_decimal(outlook.order),
+        low=None if band is None else _decimal(band.low),
+        median=None if band is None else _decimal(band.median),
+        high=None if band is None else _decimal(band.high),
+    )
 
 
 def _history(decision: Decision, previous: Raw) -> list[dict[str, Any]]:

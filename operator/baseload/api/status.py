@@ -111,6 +111,25 @@ class ConsideredPool(ApiModel):
     """Why it may not be used at all, in one word; absent when it may."""
 
 
+class Forecast(ApiModel):
+    """What was foreseen, in output tokens per second of demand, at the horizon of an order."""
+
+    answered_by: ShortText
+    """Which way of planning answered: Mixture, LinearProgram, Rounded or Greedy."""
+    horizon_seconds: Seconds
+    """How far ahead: the time from an order to a replica that serves, in whole buckets, and one more."""
+    quantile: DecimalText | None = None
+    """Share of outcomes that `order` covers; absent where a rule without a forecast leads."""
+    order: DecimalText
+    """Demand that ready and ordered replicas together should carry."""
+    low: DecimalText | None = None
+    """Lower end of the band that held 95 of 100 outcomes before; absent while there was none."""
+    median: DecimalText | None = None
+    """Middle of the band."""
+    high: DecimalText | None = None
+    """Upper end of the band."""
+
+
 class LastDecision(ApiModel):
     """The last decision that changed something, and how it came about."""
 
@@ -126,6 +145,8 @@ class LastDecision(ApiModel):
     """How the number came about."""
     observed: Annotated[list[ObservedSignal], Field(max_length=8, json_schema_extra=ATOMIC_LIST, default_factory=list)]
     """The signals it looked at."""
+    forecast: Forecast | None = None
+    """The forecast that it followed; absent for a reactive decision, as without history."""
     limited_by: Annotated[list[AppliedLimit], Field(max_length=12, json_schema_extra=ATOMIC_LIST, default_factory=list)]
     """The limits that changed the number, in the order applied."""
     considered: Annotated[

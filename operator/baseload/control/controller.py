@@ -48,6 +48,16 @@ class Signals(Protocol):
         """The signals of each request; never raises for a gap."""
 
 
+class DemandWatch(Protocol):
+    """Who is told of each tick's signals, as the planner is."""
+
+    def observe(self, signals: Mapping[ServingKey, ServingSignals], now: float) -> None:
+        """Take the signals that were read at a Unix time."""
+
+    def forget(self, key: ServingKey) -> None:
+        """Drop a serving that is gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rhythm:
     """Intervals in seconds that the decision must know of."""
@@ -76,6 +86,7 @@ class Controller:
         *,
         servings: Servings,
         signals: Signals,
+        demand: DemandWatch,
         hands: Hands,
         metrics: OperatorMetrics,
         health: Health,
@@ -87,6 +98,7 @@ class Controller:
         self._cluster = cluster
         self._servings = servings
         self._signals = signals
+        self._demand = demand
         self._hands = hands
         self._metrics = metrics
         self._health = health
@@ -168,6 +180,7 @@ class Controller:
         if signals is None:
             return
         self._servings.take_signals(signals)
+        self._demand.observe(signals, self._clock())
         self._dirty.clear()
         await self._decide(self._cluster.catalog.entries.keys())
         await self._publish_pools()
@@ -176,6 +189,7 @@ class Controller:
             self._hands.actuator.forget(key)
             self._decider.postponed.discard(key)
             self._metrics.replicas.forget(key)
+            self._demand.forget(key)
         self._metrics.tick.observe(time.perf_counter() - began)
         self._metrics.servings.set(len(self._cluster.catalog.entries))
         self._metrics.ghosts.set(self._cluster.ghosts)

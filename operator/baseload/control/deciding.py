@@ -124,7 +124,7 @@ class Decider:
             except Exception as error:
                 self._report_broken(key, error)
                 continue
-            look.record.memory = decision.memory
+            look.record.memory, look.record.looked = decision.memory, look.state
             self._servings.keep_ask(key, look.record, decision.ask)
             self._broken.discard(key)
 

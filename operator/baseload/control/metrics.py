@@ -6,6 +6,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, exposition
 from prometheus_client.process_collector import ProcessCollector
 
+from baseload.control.planner_metrics import PlannerMetrics
 from baseload.control.serving_metrics import ServingMetrics
 
 STALL_BUCKETS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
@@ -35,6 +36,7 @@ class OperatorMetrics:
             registry=self._others,
         )
         self._add_times()
+        self.planner = PlannerMetrics(self._others)
         self.servings = Gauge("baseload_servings", "ModelServings known.", registry=self._others)
         self.ghosts = Gauge("baseload_resync_differences", "Differences found by resyncs.", registry=self._others)
         self.relists = Gauge("baseload_watch_relists", "Complete pictures taken by watches.", registry=self._others)

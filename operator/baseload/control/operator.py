@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +29,22 @@ from baseload.control.health import Health
 from baseload.control.login import Login
 from baseload.control.loop import TimedSelector
 from baseload.control.metrics import OperatorMetrics, serve_metrics
+from baseload.control.planning import Planner, PlannerSettings
 from baseload.control.servings import Servings
 from baseload.control.settings import Settings
 from baseload.errors import BaseloadError, ConfigError, NotFoundError, UnavailableError
 from baseload.observe.cluster import Cluster
 from baseload.observe.connection import KubeConnection
+from baseload.observe.history import HistoryReader
+from baseload.observe.history_file import read_history
 from baseload.observe.profile_book import ProfileBook
 from baseload.observe.profiles import load_profiles
-from baseload.observe.prometheus import PrometheusSource
+from baseload.observe.prometheus import PAST_TIMEOUT_SECONDS, PrometheusSource
 from baseload.observe.prometheus_auth import Credentials
 from baseload.observe.resync import POOLS_PATH, SERVINGS_PATH
 from baseload.observe.signals import SignalReader
 from baseload.observe.watch import has_watch_list
+from baseload.plan.forecast.demand_block import Grid
 from baseload.plan.snapshot import ServingKey
 
 logger = logging.getLogger(__name__)
@@ -59,25 +64,33 @@ async def run_operator(settings: Settings, selector: TimedSelector | None = None
     `selector` is that of the running event loop, whose stalls become a metric.
     """
     collect_rarely()
-    source = PrometheusSource(
-        settings.prometheus_url,
-        Credentials(
-            token_file=settings.prometheus_token_file,
-            basic_file=settings.prometheus_basic_auth_file,
-            ca_file=settings.prometheus_ca_file,
-            certificate_file=settings.prometheus_certificate_file,
-            key_file=settings.prometheus_key_file,
-        ),
+    credentials = Credentials(
+        token_file=settings.prometheus_token_file,
+        basic_file=settings.prometheus_basic_auth_file,
+        ca_file=settings.prometheus_ca_file,
+        certificate_file=settings.prometheus_certificate_file,
+        key_file=settings.prometheus_key_file,
     )
+    source = PrometheusSource(settings.prometheus_url, credentials)
+    # Apart from the other: what reads days must not keep a tick waiting.
+    past = PrometheusSource(settings.prometheus_url, credentials, timeout_seconds=PAST_TIMEOUT_SECONDS)
+    given = None if settings.history is None else read_history(settings.history, settings.bucket_seconds)
     connection = await KubeConnection.open(settings.kubeconfig)
     try:
         await check_resources(connection)
         profiles = ProfileBook(load_profiles())
         reader = SignalReader(source, profiles, scrape_seconds=settings.scrape_seconds)
-        await Operator(settings, connection, reader, profiles, selector).run()
+        history = HistoryReader(
+            past, profiles, scrape_seconds=settings.scrape_seconds, bucket_seconds=settings.bucket_seconds
+        )
+        planned = PlannerSettings(
+            Grid(settings.bucket_seconds, settings.buckets_per_day), settings.planner_seconds, given
+        )
+        await Operator(settings, connection, Readers(reader, history, profiles), planned, selector).run()
     finally:
         await connection.close()
         source.close()
+        past.close()
 
 
 async def check_resources(connection: KubeConnection, patience_seconds: float = FIRST_CONTACT_SECONDS) -> None:
@@ -123,6 +136,15 @@ def election_of(
     return fence, Elector(store, fence, settings.lease_times, lost=end_at_once, ready=ready)
 
 
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """What is read of Prometheus, the signals of now and demand of the past, and by which profiles."""
+
+    signals: SignalReader
+    history: HistoryReader
+    profiles: ProfileBook
+
+
 class Operator:
     """The wiring of one operator process."""
 
@@ -130,8 +152,8 @@ class Operator:
         self,
         settings: Settings,
         connection: KubeConnection,
-        reader: SignalReader,
-        profiles: ProfileBook,
+        readers: Readers,
+        planned: PlannerSettings,
         selector: TimedSelector | None = None,
     ) -> None:
         self._settings = settings
@@ -146,17 +168,21 @@ class Operator:
         writer = KubeWriter(connection.api_client, self._count_write, connection.reload, fence)
         publisher, events = StatusPublisher(writer), EventRecorder(writer, time.time)
         actuator = Actuator(writer, publisher, VictimMarker(writer) if settings.choose_victims else None)
+        hands = Hands(actuator, publisher, PoolPublisher(writer), events)
+        self._servings = Servings(self._cluster, readers.profiles)
+        self._leading = _set_event() if self._elector is None else self._elector.leading
+        self._planner = self._planner_of(readers, planned)
+        self._controller = self._controller_of(readers.signals, hands)
         self._background: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = (
             publisher.run,
             actuator.run,
             events.run,
             self._cluster.run,
+            self._planner.run,
             tidy_up,
-            profiles.watch(connection, own_namespace(settings)).run,
+            readers.profiles.watch(connection, own_namespace(settings)).run,
             lambda: self._health.watch_lag(self._metrics.loop_lag.set),
         )
-        hands = Hands(actuator, publisher, PoolPublisher(writer), events)
-        self._controller = self._controller_of(reader, profiles, hands)
         self._login = Login(connection)
         self._tasks: list[asyncio.Task[None]] = []
         self._ticker: asyncio.Task[None] | None = None
@@ -164,18 +190,30 @@ class Operator:
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
 
-    def _controller_of(self, reader: SignalReader, profiles: ProfileBook, hands: Hands) -> Controller:
+    def _planner_of(self, readers: Readers, planned: PlannerSettings) -> Planner:
+        return Planner(
+            self._servings,
+            readers.history,
+            planned,
+            economics=self._settings.economics,
+            lag_seconds=readers.signals.signal_lag_seconds,
+            leading=self._leading,
+            metrics=self._metrics.planner,
+        )
+
+    def _controller_of(self, reader: SignalReader, hands: Hands) -> Controller:
         tick_seconds = self._settings.tick_seconds
         return Controller(
             self._cluster,
-            servings=Servings(self._cluster, profiles),
+            servings=self._servings,
             signals=reader,
+            demand=self._planner,
             hands=hands,
             metrics=self._metrics,
             health=self._health,
             rhythm=Rhythm(tick_seconds, reader.signal_lag_seconds, reader.windows.learning_seconds),
             economics=self._settings.economics,
-            leading=_set_event() if self._elector is None else self._elector.leading,
+            leading=self._leading,
         )
 
     async def run(self) -> None:

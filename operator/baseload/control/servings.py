@@ -23,6 +23,7 @@ from baseload.observe.schedules import windows_around
 from baseload.observe.translate import Accepted
 from baseload.plan.ask import Ask
 from baseload.plan.memory import ServingMemory, without_times
+from baseload.plan.outlook import Outlook
 from baseload.plan.signals import ServingSignals
 from baseload.plan.snapshot import (
     Mode,
@@ -50,6 +51,10 @@ class ServingRecord:
     intent: Intent | None = None
     start_up_seconds: float = START_UP_PRIOR_SECONDS
     signals: ServingSignals | None = None
+    outlook: Outlook | None = None
+    """What the planner foresees."""
+    looked: ServingState | None = None
+    """How it was when it was last decided on."""
     ask: Ask | None = None
     """What it asked of the free accelerators when it was last decided on."""
     write_failure: str | None = None
@@ -295,6 +300,7 @@ def _state(entry: Entry, record: ServingRecord, workload: Workload | None, refus
         pause=entry.pause,
         refusal=refusal,
         start_up_seconds=record.start_up_seconds,
+        outlook=record.outlook,
     )
 
 

@@ -17,7 +17,8 @@ class Settings:
     `prometheus_url` scrapes the replicas: windows and staleness follow from it. Without `lease_times` it leads
     alone, without a Lease; `lease_namespace` None means the pod's, or `baseload-system` outside a pod.
     `choose_victims` is whether the least busy replicas go first, which needs the right to patch pods. `economics` is
-    the currency and what missing capacity costs.
+    the currency and what missing capacity costs. Demand is planned in buckets of `bucket_seconds`, `buckets_per_day` of
+    which are a day, anew each `planner_seconds`; `history` is a file with demand of the past.
     """
 
     prometheus_url: str
@@ -37,3 +38,7 @@ class Settings:
     lease_namespace: str | None = None
     choose_victims: bool = True
     economics: Economics = NO_SETTINGS
+    bucket_seconds: float = 600.0
+    buckets_per_day: int = 144
+    planner_seconds: float = 60.0
+    history: Path | None = None

@@ -13,6 +13,7 @@ from baseload.doctor.times import age, unix
 from baseload.errors import BaseloadError
 
 GOOD = {condition.name: condition.good for condition in CONDITIONS}
+HOW_TO_HISTORY = "a serving without a day of history has no forecast: docs/how-to/history.md"
 IS_THE_OPERATOR_THERE = "run `baseload doctor`; it says whether the operator runs"
 
 
@@ -23,6 +24,7 @@ def explain(serving: Raw, now: float) -> Story:
         Section("Not up to date", tuple(_behind(serving, status))),
         Section(*_decision(status.last_decision, subject, now)),
         Section("Mode", tuple(_mode(serving, subject))),
+        Section("Forecast", tuple(_forecast(status.last_decision))),
         Section("Signals", tuple(_signals(status.last_decision, subject))),
         Section("Shortage", tuple(_shortage(serving))),
         Section("Pools", tuple(_pools(status.last_decision))),
@@ -93,6 +95,22 @@ def _mode(serving: Raw, subject: Subject) -> Iterator[Line]:
     if (serving.get("spec") or {}).get("mode") == "Recommend":
         words = sentence(Reason.RECOMMEND_ONLY, subject)
         yield Line(words.says, words.advice)
+
+
+def _forecast(decision: LastDecision | None) -> Iterator[Line]:
+    """What was foreseen, or that nothing was."""
+    if decision is None:
+        return
+    given = decision.forecast
+    if given is None:
+        yield Line("None was followed: the number comes from the rate now and its trend.", HOW_TO_HISTORY)
+        return
+    covers = "by a rule over what was lately asked for"
+    if given.quantile is not None:
+        covers = f"which covers {float(given.quantile):.0%} of what may come"
+    yield Line(f"{given.order} tokens/s in {given.horizon_seconds} s to order for, {covers}, says {given.answered_by}")
+    if given.low is not None:
+        yield Line(f"{given.median} tokens/s expected; 95 of 100 times between {given.low} and {given.high}")
 
 
 def _signals(decision: LastDecision | None, subject: Subject) -> Iterator[Line]:

@@ -1,7 +1,10 @@
-"""Where metrics come from: anything that answers an instant PromQL query."""
+"""Where metrics come from: anything that answers PromQL queries, of an instant or over a range."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from baseload.errors import MetricsError
 
@@ -15,6 +18,14 @@ class Series(NamedTuple):
     labels: Mapping[str, str]
     value: float
     time: float
+
+
+class RangeSeries(NamedTuple):
+    """One row of a range: labels, Unix times in seconds, the older first, and the values at them, both (points,)."""
+
+    labels: Mapping[str, str]
+    times: NDArray[np.float64]
+    values: NDArray[np.float64]
 
 
 class PartialAnswerError(MetricsError):
@@ -31,4 +42,12 @@ class MetricsSource(Protocol):
 
     async def query(self, promql: str, time: float) -> tuple[Series, ...]:
         """Evaluate `promql` at the Unix time `time` in seconds; raises MetricsError, never returns zeros instead."""
+        ...
+
+
+class RangeSource(Protocol):
+    """Answers range queries; for the past, and therefore apart from what a tick waits for."""
+
+    async def query_range(self, promql: str, start: float, end: float, step_seconds: float) -> tuple[RangeSeries, ...]:
+        """Evaluate `promql` from `start` to `end`, both included; raises MetricsError."""
         ...

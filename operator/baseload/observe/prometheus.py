@@ -1,12 +1,14 @@
-"""Instant queries to Prometheus, or to anything that speaks its API, from a private pool of two threads."""
+"""Queries to Prometheus, or to anything that speaks its API, from a private pool of two threads."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from math import nan
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import numpy as np
 import orjson
 import requests
 from prometheus_api_client import PrometheusConnect
@@ -15,7 +17,7 @@ from urllib3.util.retry import Retry
 
 from baseload.errors import ConfigError, MetricsError
 from baseload.observe.address_guard import GuardedAdapter, names_loopback, refusal
-from baseload.observe.metrics_source import Series
+from baseload.observe.metrics_source import RangeSeries, Series
 from baseload.observe.prometheus_auth import Credentials
 from baseload.observe.prometheus_session import BoundedSession
 
@@ -24,6 +26,11 @@ THREADS = 2
 
 TIMEOUT_SECONDS = 4.0
 """Below the tick of 5 s; a retry would answer for an instant that has passed."""
+
+PAST_TIMEOUT_SECONDS = 60.0
+"""A query over days takes longer, and no tick waits for it."""
+
+T = TypeVar("T")
 
 
 class PrometheusSource:
@@ -61,15 +68,31 @@ class PrometheusSource:
         """Evaluate an instant query at the Unix time `time`; raises MetricsError on any failure."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._query, promql, time)
 
+    async def query_range(self, promql: str, start: float, end: float, step_seconds: float) -> tuple[RangeSeries, ...]:
+        """Evaluate a query at Unix times from `start` to `end`; raises MetricsError on any failure."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._query_range, promql, start, end, step_seconds)
+
     def close(self) -> None:
         """Drop waiting queries and connections; a running query ends by its own timeout."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
     def _query(self, promql: str, time: float) -> tuple[Series, ...]:
+        params = {"time": f"{time:.3f}", "timeout": self._timeout}
+        return self._told(lambda: self._client.custom_query(promql, params=params), _series)
+
+    def _query_range(self, promql: str, start: float, end: float, step_seconds: float) -> tuple[RangeSeries, ...]:
+        # The client would round both ends to whole seconds.
+        params = {"start": f"{start:.3f}", "end": f"{end:.3f}", "timeout": self._timeout}
+        first, last = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC)
+        step = f"{step_seconds:.3f}"
+        return self._told(lambda: self._client.custom_query_range(promql, first, last, step, params), _range_series)
+
+    def _told(self, ask: Callable[[], Any], read: Callable[[Mapping[str, Any]], T]) -> tuple[T, ...]:
+        """The rows of an answer; everything that can go wrong as a MetricsError in words."""
         try:
-            rows = self._client.custom_query(promql, params={"time": f"{time:.3f}", "timeout": self._timeout})
-            return tuple(_series(row) for row in rows)
+            return tuple(read(row) for row in ask())
         except MetricsError:
             raise
         except PrometheusApiClientException as error:
@@ -80,7 +103,7 @@ class PrometheusSource:
             # A certificate that is not mounted, or is no certificate.
             raise MetricsError(f"Prometheus at {self.url} could not be asked: {str(error)[:300]}") from error
         except (orjson.JSONDecodeError, LookupError, TypeError, ValueError) as error:
-            message = f"Prometheus at {self.url} answered something that is no instant vector: {str(error)[:200]}"
+            message = f"Prometheus at {self.url} answered something that is no result: {str(error)[:200]}"
             raise MetricsError(message) from error
 
 
@@ -112,6 +135,14 @@ def checked_url(url: str) -> str:
 def _series(row: Mapping[str, Any]) -> Series:
     at, value = row["value"]
     return Series(row["metric"], _number(value), at)
+
+
+def _range_series(row: Mapping[str, Any]) -> RangeSeries:
+    points = row["values"]
+    times, values = np.empty(len(points)), np.empty(len(points))
+    for index, (at, value) in enumerate(points):
+        times[index], values[index] = at, _number(value)
+    return RangeSeries(row["metric"], times, values)
 
 
 def _number(text: str) -> float:

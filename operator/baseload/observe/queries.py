@@ -42,6 +42,10 @@ class Windows:
             least_samples=max(full - max(int(SPARE_SAMPLES_SHARE * full), 1), 2),
         )
 
+    def over(self, seconds: float) -> "Windows":
+        """The same windows with rates over a longer time, as for a bucket of the past."""
+        return replace(self, rate_seconds=max(seconds, self.rate_seconds))
+
     def placeholders(self) -> Mapping[str, str]:
         """The values of the templates' placeholders of time."""
         return {

@@ -76,7 +76,9 @@ def settle(proposal: Proposal, given: Share | None) -> Decision:
     outcome = place(proposal.ask, given, state, proposal.allowed)
     final, limits = outcome.final, (*proposal.limits, *outcome.limits)
     write = state.spec.mode is Mode.ENFORCE and final != target.wanted
-    memory = replace(proposal.memory, waiting=waiting_of(proposal.ask, given, state, now))
+    memory, waiting = proposal.memory, waiting_of(proposal.ask, given, state, now)
+    if waiting is not memory.waiting:
+        memory = replace(memory, waiting=waiting)
     if outcome.limits:
         # What a shortage holds back is no delay of ours; the sample that is answered later counts.
         memory = replace(memory, breach_since=None)
@@ -208,12 +210,12 @@ def _considered(state: ServingState, economics: Economics) -> tuple[Considered, 
 
 
 def _offer_words(pool: PoolState, economics: Economics) -> str:
-    """What is free in a pool, how it is billed and what a replica there costs."""
+    """How many more fit into a pool, how it is billed and what a replica there costs; short, for there may be eight."""
     price, billing = pool.cost_per_replica_hour, pool.offer.billing
-    terms = f"{billing}, not priced" if price is None else f"{billing} at {economics.in_words(price)}/h"
+    terms = f"{billing}, not priced" if price is None else f"{billing} {economics.in_words(price)}/h"
     if pool.free_replicas is None:
         return f"free accelerators are unknown: nodes or pods were not listed; {terms}"
-    return f"{pool.free_replicas} more fit on {pool.nodes} {pool.accelerator} nodes, {terms}"
+    return f"{pool.free_replicas} fit ({pool.total_accelerators} x {pool.accelerator}), {terms}"
 
 
 def _refused(snapshot: Snapshot, state: ServingState) -> Decision:

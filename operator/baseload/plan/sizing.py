@@ -275,7 +275,7 @@ def _outlook_words(foreseen: Foreseen, per_replica: float) -> str:
     quantile = "" if outlook.quantile is None else f" ({outlook.quantile:.0%} quantile)"
     now = "unknown" if live is None else f"{live:.0f}"
     return (
-        f"up to {outlook.order:.0f} tokens/s foreseen in {outlook.horizon_seconds:.0f} s{quantile}, {now} now;"
+        f"{outlook.order:.0f} tokens/s foreseen in {outlook.horizon_seconds:.0f} s{quantile}, {now} now;"
         f" one replica serves {per_replica:.0f} inside the objective"
     )
 

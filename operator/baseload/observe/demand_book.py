@@ -1,0 +1,145 @@
+"""The demand of every serving in past buckets, and in the one that runs: what the planner learns from.
+
+A bucket of the past is a number or a gap. What was seen as it passed stays, what is read later fills gaps.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import floor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baseload.observe.history import Past
+from baseload.plan.forecast.demand_block import DemandBlock, Grid
+from baseload.plan.snapshot import ServingKey
+
+KEPT_DAYS = 21
+"""Regressions forget by half in a week; what is older than three would hardly count."""
+
+SEEN_SHARE = 0.5
+"""Share of a bucket that must have been seen for its mean to be believed."""
+
+FIRST_ROWS = 64
+
+
+@dataclass(slots=True)
+class _Running:
+    """What was seen of the running bucket: a sum of demand times seconds, and the seconds."""
+
+    index: int = 0
+    total: float = 0.0
+    seconds: float = 0.0
+
+
+class DemandBook:
+    """Rows of demand by serving on one grid; a ring in time, in single precision: 12 kB for three weeks of a serving.
+
+    `end` is the index after the newest complete bucket, 0 before anything was recorded.
+    """
+
+    def __init__(self, grid: Grid, kept_days: int = KEPT_DAYS) -> None:
+        self.grid = grid
+        self.end = 0
+        self._width = grid.buckets_per_day * kept_days
+        self._cells: NDArray[np.float32] = np.full((FIRST_ROWS, self._width), np.nan, np.float32)
+        self._rows: dict[ServingKey, int] = {}
+        self._spare = list(range(FIRST_ROWS - 1, -1, -1))
+        self._running: dict[ServingKey, _Running] = {}
+
+    @property
+    def oldest(self) -> int:
+        """The index of the oldest bucket that is kept."""
+        return self.end - self._width
+
+    def move_on(self, time: float) -> bool:
+        """Begin the bucket of a time (Unix seconds); whether others were completed by that."""
+        end = floor(time / self.grid.bucket_seconds)
+        if not self.end:
+            self.end = end
+        if end <= self.end:
+            return False
+        for index in range(max(self.end, end - self._width), end):
+            self._cells[:, index % self._width] = np.nan
+        for key, running in self._running.items():
+            if self.end <= running.index < end and running.seconds >= SEEN_SHARE * self.grid.bucket_seconds:
+                row = self._row(key)
+                self._cells[row, running.index % self._width] = running.total / running.seconds
+        self.end = end
+        return True
+
+    def record(self, key: ServingKey, time: float, demand: float, seconds: float) -> None:
+        """Add demand that was seen for some seconds around a time of the running bucket."""
+        index = floor(time / self.grid.bucket_seconds)
+        running = self._running.get(key)
+        if running is None or running.index != index:
+            self._running[key] = _Running(index, demand * seconds, seconds)
+            return
+        running.total += demand * seconds
+        running.seconds += seconds
+
+    def fill(self, past: Past) -> int:
+        """Put what is known of the past into the gaps; how many buckets that were."""
+        first, end = max(past.part.first, self.oldest), min(past.part.end, self.end)
+        if first >= end:
+            return 0
+        filled = 0
+        columns = np.arange(first, end) % self._width
+        for key, values in past.demand.items():
+            new = values[first - past.part.first : end - past.part.first]
+            at = self._row(key)
+            row = self._cells[at]
+            takes = np.isfinite(new) & ~np.isfinite(row[columns])
+            row[columns[takes]] = new[takes]
+            filled += int(takes.sum())
+        return filled
+
+    def block(self, keys: Sequence[ServingKey], *, with_running: bool) -> DemandBlock:
+        """Demand of some servings up to the newest complete bucket, or up to the running one as far as it was seen.
+
+        It begins with the oldest bucket of which anything is known, and has one bucket at least.
+        """
+        rows = np.array([self._rows.get(key, -1) for key in keys])
+        past = np.full((len(rows), self._width), np.nan)
+        columns = np.arange(self.oldest, self.end) % self._width
+        past[rows >= 0] = self._cells[rows[rows >= 0]][:, columns]
+        known = np.isfinite(past).any(axis=0)
+        past = past[:, known.argmax() if known.any() else self._width - 1 :]
+        if with_running:
+            running = np.array([[self._so_far(key)] for key in keys])
+            past = np.concatenate((past, running), axis=1)
+        return DemandBlock(past, self.grid, self.end + with_running)
+
+    def known_days(self, keys: Iterable[ServingKey]) -> float:
+        """How many days ago the oldest known bucket of any of the servings was."""
+        rows = [self._rows[key] for key in keys if key in self._rows]
+        if not rows:
+            return 0.0
+        columns = np.arange(self.oldest, self.end) % self._width
+        known = np.isfinite(self._cells[np.array(rows)][:, columns]).any(axis=0)
+        return float(self._width - known.argmax()) / self.grid.buckets_per_day if known.any() else 0.0
+
+    def forget(self, key: ServingKey) -> None:
+        """Drop a serving that is gone."""
+        self._running.pop(key, None)
+        row = self._rows.pop(key, None)
+        if row is not None:
+            self._cells[row] = np.nan
+            self._spare.append(row)
+
+    def _so_far(self, key: ServingKey) -> float:
+        running = self._running.get(key)
+        if running is None or running.index != self.end:
+            return float("nan")
+        return running.total / running.seconds
+
+    def _row(self, key: ServingKey) -> int:
+        row = self._rows.get(key)
+        if row is None:
+            if not self._spare:
+                rows = len(self._cells)
+                more = np.full((rows, self._width), np.nan, np.float32)
+                self._cells = np.concatenate((self._cells, more))
+                self._spare = list(range(2 * rows - 1, rows - 1, -1))
+            row = self._rows[key] = self._spare.pop()
+        return row
