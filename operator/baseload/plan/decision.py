@@ -7,6 +7,7 @@ from baseload.api.reasons import Reason
 from baseload.plan.ask import Ask
 from baseload.plan.memory import ServingMemory
 from baseload.plan.outlook import Outlook
+from baseload.plan.placement.cascade import PoolOrder
 from baseload.plan.snapshot import ServingKey
 
 
@@ -79,7 +80,7 @@ class Decision:
     `write` says whether `final` must be written to the target's scale. `breach_since` is the sample time of the
     first reading that called for more replicas than are wanted now (None when none did). `ask` is what it asked of
     the free accelerators, None when it needs none. `outlook` is the one that was followed, None when the
-    decision is reactive.
+    decision is reactive. `pools` are the orders in pools that Baseload orders from, empty without such.
     """
 
     key: ServingKey
@@ -102,3 +103,4 @@ class Decision:
     shortage: Shortage | None = None
     ask: Ask | None = None
     outlook: Outlook | None = None
+    pools: tuple[PoolOrder, ...] = ()

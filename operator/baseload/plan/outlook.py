@@ -41,7 +41,8 @@ class Outlook:
     ones are not given back (`keep` may be above `order`). `upper` is the highest demand expected before the next
     outlook: live demand above it means that the forecast is broken. `quantile` is the share of outcomes that `order`
     covers, None when a rule without a forecast leads. `seen_until` is the end of the newest bucket that was looked at.
-    It is used until `valid_until`; later the decision is reactive.
+    It is used until `valid_until`; later the decision is reactive. `near` is what demand may reach before an order in a
+    fast pool serves, None without one (plan/placement/near.py).
     """
 
     time: float
@@ -54,3 +55,4 @@ class Outlook:
     band: Band | None
     answered_by: Answer
     valid_until: float = inf
+    near: float | None = None

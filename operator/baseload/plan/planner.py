@@ -15,6 +15,7 @@ from baseload.plan.fleet import Share, share
 from baseload.plan.guard import correct, guard
 from baseload.plan.limiters import Asked, limit
 from baseload.plan.memory import ServingMemory, Watched, Wish
+from baseload.plan.placement.tick import pool_orders
 from baseload.plan.pool_offer import Economics
 from baseload.plan.replica_model import learn, learn_nothing
 from baseload.plan.shortage import place, shortage_of, waiting_of
@@ -109,6 +110,7 @@ def settle(proposal: Proposal, given: Share | None) -> Decision:
         shortage=shortage_of(given, proposal.allowed, wanted.demand, capacity),
         ask=proposal.ask,
         outlook=wanted.outlook,
+        pools=pool_orders(state, wanted.outlook, capacity),
     )
 
 

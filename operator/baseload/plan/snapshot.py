@@ -121,11 +121,24 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class ScaledReplicas:
+    """A serving's replicas in a pool that is ordered from: ready ones, and those `soon` to serve, before a fast order.
+
+    `most` bounds ready and ordered ones together.
+    """
+
+    ready: int
+    soon: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class PoolState:
     """One CapacityPool as far as a serving may use it.
 
     `free_replicas` is how many more replicas of the serving fit on the free accelerators of its Ready nodes;
-    None means unknown (nodes or pods not listed recently), which is never zero.
+    None means unknown (nodes or pods not listed recently), which is never zero. `scaled` is what the serving has there,
+    None where the pool's nodes are not ordered by Baseload: then nothing is ordered.
     """
 
     name: str
@@ -135,6 +148,7 @@ class PoolState:
     free_replicas: int | None
     cost_per_replica_hour: float | None
     offer: PoolOffer = UNPRICED
+    scaled: ScaledReplicas | None = None
 
 
 @dataclass(frozen=True, slots=True)
