@@ -35,7 +35,7 @@ class Score:
     Money is in replica-hours at the price of the first pool. `interval` holds 90 % of the ratios of weeks made of days
     drawn at random from this one. `scale_events` counts steps in which a serving's ready replicas changed,
     `longest_flap` the most changes of direction in a row, each within an hour of the one before.
-    `saves_by_missing` marks a policy below the objective that costs less than one that reaches it.
+    `saves_by_missing` marks a policy below the objective that costs less than all that reach it.
     """
 
     policy: str
@@ -138,7 +138,7 @@ def mark_savers(scores: list[Score]) -> list[Score]:
     for s in scores:
         if s.attainment >= OBJECTIVE:
             key = (s.trace, s.lead_minutes)
-            met[key] = max(met.get(key, 0.0), s.cost)
+            met[key] = min(met.get(key, s.cost), s.cost)
     return [
         replace(s, saves_by_missing=s.attainment < OBJECTIVE and s.cost < met.get((s.trace, s.lead_minutes), 0.0))
         for s in scores
