@@ -13,7 +13,7 @@ from baseload.sim.policies.static_peak import StaticPeak
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     """The message names the value and the remedy."""
-    with pytest.raises(ConfigError, match="policy 'hpaa' is not known; use one of static-peak, hpa,"):
+    with pytest.raises(ConfigError, match="policy 'hpaa' is not known; use one of baseload, static-peak, hpa,"):
         make_policy("hpaa")
 
 
