@@ -6,9 +6,13 @@ import click
 
 from baseload.errors import ConfigError
 from baseload.lab import bench_engine, bench_ha, bench_operator, bench_plan
+from baseload.sim import bench_forecast
 from baseload.sim.bench import run_bench
 
-_BENCHES = {bench.name: bench for bench in (bench_plan.BENCH, bench_engine.BENCH, bench_operator.BENCH, bench_ha.BENCH)}
+_BENCHES = {
+    bench.name: bench
+    for bench in (bench_plan.BENCH, bench_engine.BENCH, bench_operator.BENCH, bench_ha.BENCH, bench_forecast.BENCH)
+}
 
 
 @click.command()

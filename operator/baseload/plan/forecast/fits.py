@@ -16,8 +16,10 @@ _HALF_LIFE_DAYS = 7.0
 _ALL_DAYS = 3
 _STRIDE = 3
 """Of days before the newest `_ALL_DAYS`, every third bucket is learned from and counts three times."""
+LEAST_DAYS = 1.0
+"""A serving with fewer days of known buckets, and what the horizon takes, has no regression."""
 _LEAST_SHARE = 0.9
-"""A regression is made of nine tenths of a day at least, as its samples weigh."""
+"""A regression is made of nine tenths of that at least, as its samples weigh."""
 _COLD_ITERATIONS = 12
 _WARM_ITERATIONS = 3
 _MOST_GROWTH = float(np.log(2.0))
@@ -69,12 +71,12 @@ def renew(fits: Fits, rows: Integers, past: Series, needed: int, end_index: int)
     chosen, stands_for = _thinned(length, past.day)
     x = present(past, chosen)
     for index, horizon in enumerate(KNOTS[:needed]):
-        if length - horizon < past.day:
+        if length - horizon < LEAST_DAYS * past.day:
             break
         times = chosen[: np.searchsorted(chosen, length - horizon)]
         is_valid = past.known[:, times] & past.known[:, times + horizon]
         weights = is_valid * (0.5 ** ((length - 1 - times) / (_HALF_LIFE_DAYS * past.day)) * stands_for[: len(times)])
-        old = weights.sum(axis=1) >= _LEAST_SHARE * past.day
+        old = weights.sum(axis=1) >= _LEAST_SHARE * LEAST_DAYS * past.day
         targets = past.log[:, times + horizon] - past.log[:, times]
         start = beta[rows, index].astype(np.float64)
         is_cold = np.isnan(start).any()

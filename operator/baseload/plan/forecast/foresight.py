@@ -258,7 +258,7 @@ def _refitted(foresight: Foresight, block: DemandBlock, terms: Terms, *, at_once
     """Return the fits with those renewed that are due, or all if `at_once`; rows with equal needs go together."""
     day = foresight.grid.buckets_per_day
     needed = fits.knots_for(_reach(foresight, terms), day)
-    is_old_enough = foresight.seen >= day + np.asarray(fits.KNOTS)[needed - 1]
+    is_old_enough = foresight.seen >= fits.LEAST_DAYS * day + np.asarray(fits.KNOTS)[needed - 1]
     if at_once:
         chosen = np.flatnonzero(is_old_enough)
     else:
