@@ -6,12 +6,14 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from metrics_world import NAMESPACE, TOKENS_PER_REQUEST, Engine, MetricsWorld
 from real_prometheus import prometheus
 
 from baseload.api.reasons import Reason
 from baseload.observe.fleet import SignalRequest
+from baseload.observe.history import HistoryReader, Past, Slice
 from baseload.observe.profiles import load_profiles
 from baseload.observe.prometheus import PrometheusSource
 from baseload.observe.signals import SignalReader
@@ -45,13 +47,22 @@ END_SECONDS = 26.0
 Record = list[tuple[float, dict[str, ServingSignals]]]
 
 
+BUCKET_SECONDS = 5.0
+
+
 @pytest.fixture(scope="module")
-def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
-    """All signals once a second over the whole story, then with Prometheus stopped and with Prometheus killed."""
+def story(tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, Past]:
+    """All signals once a second over the whole story, and what Prometheus says of it at its end."""
     return asyncio.run(_story(tmp_path_factory.mktemp("prometheus")))
 
 
-async def _story(directory: Path) -> Record:
+@pytest.fixture(scope="module")
+def record(story: tuple[Record, Past]) -> Record:
+    """The signals as they were read, at last with Prometheus stopped and with Prometheus killed."""
+    return story[0]
+
+
+async def _story(directory: Path) -> tuple[Record, Past]:
     world, record = MetricsWorld(), []
     runner = await world.serve()
     living = asyncio.create_task(world.live())
@@ -66,6 +77,7 @@ async def _story(directory: Path) -> Record:
                 changes.pop(0)[1]()
             record.append((elapsed, await _read(reader)))
             await asyncio.sleep(max(start + elapsed + 1 - time.time(), 0))
+        past = await _past(source)
         process.send_signal(signal.SIGSTOP)
         record.append((1000.0, await _read(reader)))
         process.kill()
@@ -74,7 +86,16 @@ async def _story(directory: Path) -> Record:
         source.close()
     living.cancel()
     await runner.cleanup()
-    return record
+    return record, past
+
+
+async def _past(source: PrometheusSource) -> Past:
+    """The last four whole buckets, read as an operator does that has just started."""
+    reader = HistoryReader(source, load_profiles(), scrape_seconds=1.0, bucket_seconds=BUCKET_SECONDS)
+    end = int(time.time() // BUCKET_SECONDS)
+    async for past in reader.read(_requests(), Slice(end - 4, end), 4):
+        return past
+    raise AssertionError
 
 
 async def _first_sample(reader: SignalReader) -> None:
@@ -124,11 +145,14 @@ def _changes(world: MetricsWorld) -> list[tuple[float, object]]:
 
 
 async def _read(reader: SignalReader) -> dict[str, ServingSignals]:
-    wanted = [
+    found = await reader.read(time.time(), _requests())
+    return {key.name: signals for key, signals in found.items()}
+
+
+def _requests() -> list[SignalRequest]:
+    return [
         SignalRequest(ServingKey(NAMESPACE, name), "Deployment", name, _profile(name), 0.4, 0.04) for name in WORKLOADS
     ]
-    found = await reader.read(time.time(), wanted)
-    return {key.name: signals for key, signals in found.items()}
 
 
 def _profile(workload: str) -> str:
@@ -144,6 +168,22 @@ def _offered(record: Record, name: str, since: float, until: float = END_SECONDS
 
 def _at(record: Record, seconds: float) -> dict[str, ServingSignals]:
     return next(signals for at, signals in record if at >= seconds)
+
+
+@pytest.mark.parametrize(("name", "rps"), [("steady", 10.0), ("saturated", 8.0), ("llama", 10.0)])
+def test_the_past_is_what_was_asked_for(story: tuple[Record, Past], name: str, rps: float) -> None:
+    """Buckets of a steady rate, of one whose queue grows, and of another engine, from range queries."""
+    buckets = story[1].demand[ServingKey(NAMESPACE, name)]
+    known = buckets[np.isfinite(buckets)]
+    assert known.size >= 3
+    assert known == pytest.approx(rps * TOKENS_PER_REQUEST, rel=0.15)
+
+
+def test_the_past_of_silence_is_zero_and_that_of_nobody_unknown(story: tuple[Record, Past]) -> None:
+    """An idle engine was asked for nothing; a workload that Prometheus never saw has no past."""
+    demand = story[1].demand
+    assert np.nanmax(demand[ServingKey(NAMESPACE, "idle")]) == 0.0
+    assert not np.isfinite(demand[ServingKey(NAMESPACE, "nowhere")]).any()
 
 
 def test_constant_arrivals_are_read_within_five_percent(record: Record) -> None:

@@ -27,6 +27,7 @@ class Prometheus:
     def __init__(self, value: Callable[[str, int], float], workloads: tuple[str, ...] = ("Deployment/chat",)) -> None:
         self.value = value
         self.workloads = workloads
+        self.pods: tuple[str, ...] = ()
         self.asked: list[tuple[str, float, float]] = []
         self.failures = 0
         self.most_points = 10_000
@@ -38,9 +39,9 @@ class Prometheus:
         if self.failures or times.size > self.most_points:
             self.failures = max(self.failures - 1, 0)
             raise MetricsError("query processing would load too many samples into memory")
-        if 'baseload_workload=""' in promql:
-            return ()
         values = np.array([self.value(signal_of(promql), round(at / step_seconds) - 1) for at in times])
+        if 'baseload_workload=""' in promql:
+            return tuple(RangeSeries({"namespace": "team", "pod": pod}, times, values) for pod in self.pods)
         labels = [{"namespace": "team", "baseload_workload": workload} for workload in self.workloads]
         return tuple(RangeSeries(row, times, values) for row in labels)
 
@@ -121,6 +122,13 @@ async def test_a_server_that_goes_on_failing_is_left_alone() -> None:
     with pytest.raises(MetricsError, match="too many samples"):
         await read(source, Slice(10_000, 10_144))
     assert len(source.asked) == 6
+
+
+async def test_pods_without_a_label_count_where_their_names_mean_one_workload() -> None:
+    """Two pods of one Deployment add up; a name that fits no workload, or more than one, counts for nobody."""
+    source = Prometheus(steady, ())
+    source.pods = ("chat-5d9f7-bcdfg", "chat-5d9f7-hjklm", "other-5d9f7-bcdfg")
+    assert await read(source, Slice(10_000, 10_003)) == {CHAT: [2400.0] * 3}
 
 
 async def test_an_outage_of_prometheus_is_a_gap() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import worlds
 
+from baseload.control.foreseeing import lead_seconds, penalty_of
 from baseload.control.metrics import OperatorMetrics
 from baseload.control.planning import GROUP, Planner, PlannerSettings
 from baseload.control.servings import ServingRecord
@@ -73,7 +74,7 @@ class Reader:
 class World:
     """A planner with a clock of its own that leads from the start."""
 
-    def __init__(self, *keys: ServingKey, reader: Reader | None = None, economics: Economics = NO_SETTINGS) -> None:
+    def __init__(self, *keys: ServingKey, reader: Reader | None = None) -> None:
         self.now = 1_000_000 * GRID.buckets_per_day * GRID.bucket_seconds
         self.servings: Any = Servings(*(keys or (CHAT,)))
         self.reader: Any = reader or Reader()
@@ -84,7 +85,7 @@ class World:
             self.servings,
             self.reader,
             PlannerSettings(GRID, period_seconds=0.02),
-            economics=economics,
+            economics=NO_SETTINGS,
             lag_seconds=5.0,
             leading=leading,
             metrics=self.metrics.planner,
@@ -229,24 +230,24 @@ def pool(free: int, lead_seconds: float | None = 1800.0, hourly: float | None = 
 @pytest.mark.parametrize(
     ("pools", "expected"),
     [
-        ((), 29.0),
-        ((pool(3),), 29.0),
-        ((pool(0),), 1829.0),
-        ((pool(0), pool(0, 300.0)), 329.0),
-        ((pool(0, None),), 29.0),
+        ((), 24.0),
+        ((pool(3),), 24.0),
+        ((pool(0),), 1824.0),
+        ((pool(0), pool(0, 300.0)), 324.0),
+        ((pool(0, None),), 24.0),
     ],
 )
 def test_the_lead_is_the_pools_where_no_accelerator_is_free(pools: tuple[PoolState, ...], expected: float) -> None:
-    """Start-up and lag while there is room, and the lead time of the fastest pool beside them when there is none."""
+    """The start-up while there is room, and the lead time of the fastest pool beside them when there is none."""
     state: ServingState = worlds.state(pools=pools)
-    assert World().planner._lead_seconds(state) == expected
+    assert lead_seconds(state) == expected
 
 
 def test_a_shortage_costs_what_the_admin_says() -> None:
     """Per accelerator-hour, in prices of the cheapest pool: 50 over 2 is 25."""
     economics = Economics("EUR", 50.0, {"critical": 200.0})
-    world, state = World(economics=economics), worlds.state(pools=(pool(1), pool(1, hourly=80.0)))
-    assert world.planner._penalty(state) == pytest.approx(25.0)
+    state = worlds.state(pools=(pool(1), pool(1, hourly=80.0)))
+    assert penalty_of(state, economics) == pytest.approx(25.0)
     critical = replace(state, priority=replace(state.priority, name="critical"))
-    assert world.planner._penalty(critical) == pytest.approx(100.0)
-    assert World().planner._penalty(worlds.state()) == 20.0
+    assert penalty_of(critical, economics) == pytest.approx(100.0)
+    assert penalty_of(worlds.state(), NO_SETTINGS) == 20.0

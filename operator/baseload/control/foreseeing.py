@@ -12,24 +12,15 @@ from baseload.plan.forecast.demand_block import DemandBlock, Grid
 from baseload.plan.forecast.foresight import Foresight, Levels, Terms
 from baseload.plan.memory import ReplicaModel
 from baseload.plan.outlook import Answer, Band, Outlook
-from baseload.plan.snapshot import ServingKey, ServingSpec
+from baseload.plan.pool_offer import Economics
+from baseload.plan.snapshot import ServingKey, ServingState
 
 STALE_BUCKETS = 3
 """Without any demand seen in so many buckets there is no new outlook."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A serving to plan for: what was learned of a replica, how long one takes to serve, what a missing one costs.
-
-    `replicas` is how many there are, since many carry more each than few; `penalty` is in prices of a replica-hour.
-    """
-
-    spec: ServingSpec
-    model: ReplicaModel
-    replicas: int
-    lead_seconds: float
-    penalty: float
+Subject = tuple[ServingState, ReplicaModel]
+"""A serving to plan for, as last looked at, and what was learned of a replica."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +50,31 @@ class Question:
     valid_until: float
 
 
-def terms_of(subjects: Mapping[ServingKey, Subject], grid: Grid) -> dict[ServingKey, Term]:
+def terms_of(
+    subjects: Mapping[ServingKey, Subject], grid: Grid, lag_seconds: float, economics: Economics
+) -> dict[ServingKey, Term]:
     """The terms of servings whose capacity is known: output tokens per second of a replica inside the objective."""
     found = {}
-    for key, subject in subjects.items():
-        capacity = capacity_of(subject.model, subject.spec)
-        if capacity is not None:
-            lead = ceil(subject.lead_seconds / grid.bucket_seconds)
-            found[key] = Term(lead, capacity.tokens_at(max(subject.replicas, 1)), subject.penalty)
+    for key, (state, model) in subjects.items():
+        capacity = capacity_of(model, state.spec)
+        if capacity is not None and state.target is not None:
+            lead = ceil((lead_seconds(state) + lag_seconds) / grid.bucket_seconds)
+            found[key] = Term(lead, capacity.tokens_at(max(state.target.wanted, 1)), penalty_of(state, economics))
     return found
+
+
+def lead_seconds(state: ServingState) -> float:
+    """From an order to a replica that serves: the start-up, and the pool's lead where no accelerator is free."""
+    leads = [p.offer.lead_p50_seconds for p in state.pools if p.offer.lead_p50_seconds is not None]
+    has_room = not state.pools or any(p.free_replicas is None or p.free_replicas for p in state.pools)
+    return state.start_up_seconds + (0.0 if has_room else min(leads, default=0.0))
+
+
+def penalty_of(state: ServingState, economics: Economics) -> float:
+    """Cost of a missing replica-hour, in prices of one in the cheapest pool that may serve."""
+    offers = [p.offer for p in state.pools if p.offer.hourly is not None]
+    prices = [(offer.hourly or 0.0) / offer.accelerators_per_node for offer in offers]
+    return economics.penalty(state.priority.name, min(prices, default=None))
 
 
 def foresee(given: Question) -> tuple[Foresight, dict[ServingKey, Outlook]]:

@@ -22,7 +22,7 @@ from baseload.plan.forecast.foresight import Foresight
 from baseload.plan.outlook import Answer
 from baseload.plan.pool_offer import Economics
 from baseload.plan.signals import Missing, ServingSignals, Value
-from baseload.plan.snapshot import ServingKey, ServingState
+from baseload.plan.snapshot import ServingKey
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,9 @@ GROUP = 64
 
 VALID_PERIODS = 4.0
 """An outlook is followed for so many periods of the planner: after that something is wrong with it."""
+
+SAMPLES = 40
+"""Demand is looked at so many times in a bucket, or at each tick where buckets are short."""
 
 RUNNING_SHARE = 0.2
 """Part of the running bucket that must have passed before its mean says something."""
@@ -94,9 +97,14 @@ class Planner:
             tasks.create_task(self._keep_planned())
 
     def observe(self, signals: Mapping[ServingKey, ServingSignals], now: float) -> None:
-        """Take one tick's demand into the running bucket; a gap adds nothing. A rate lags behind by half its window."""
-        at = now - self._lag_seconds
-        passed = min(max(at - self._seen_time, 0.0), self._settings.grid.bucket_seconds) if self._seen_time else 0.0
+        """Take demand into the running bucket, some dozen times in each; a gap adds nothing.
+
+        A rate lags behind by half its window.
+        """
+        at, bucket_seconds = now - self._lag_seconds, self._settings.grid.bucket_seconds
+        passed = min(max(at - self._seen_time, 0.0), bucket_seconds) if self._seen_time else 0.0
+        if 0.0 <= at - self._seen_time < bucket_seconds / SAMPLES:
+            return
         self._seen_time = at
         book = self._past.book
         if book.move_on(at):
@@ -145,7 +153,7 @@ class Planner:
         """One round: groups for whoever came, then group by group."""
         began = time.perf_counter()
         subjects = self._subjects()
-        terms = await asyncio.to_thread(terms_of, subjects, self._settings.grid)
+        terms = await asyncio.to_thread(terms_of, subjects, self._settings.grid, self._lag_seconds, self._economics)
         self._regroup(terms)
         for group in self._groups:
             await self._plan_group(group, len(terms))
@@ -160,21 +168,8 @@ class Planner:
             state = record.looked
             if state is None or state.target is None or state.refusal is not None or not self._past.is_read(key):
                 continue
-            lead_seconds, penalty = self._lead_seconds(state), self._penalty(state)
-            found[key] = Subject(state.spec, record.memory.model, state.target.wanted, lead_seconds, penalty)
+            found[key] = state, record.memory.model
         return found
-
-    def _lead_seconds(self, state: ServingState) -> float:
-        """From an order to a replica that serves: the start-up, and the pool's lead where no accelerator is free."""
-        leads = [p.offer.lead_p50_seconds for p in state.pools if p.offer.lead_p50_seconds is not None]
-        has_room = not state.pools or any(p.free_replicas is None or p.free_replicas for p in state.pools)
-        return state.start_up_seconds + self._lag_seconds + (0.0 if has_room else min(leads, default=0.0))
-
-    def _penalty(self, state: ServingState) -> float:
-        """Cost of a missing replica-hour, in prices of one in the cheapest pool that may serve."""
-        offers = [p.offer for p in state.pools if p.offer.hourly is not None]
-        prices = [(offer.hourly or 0.0) / offer.accelerators_per_node for offer in offers]
-        return self._economics.penalty(state.priority.name, min(prices, default=None))
 
     def _regroup(self, terms: Mapping[ServingKey, Term]) -> None:
         """Drop groups of which nobody is left, and put servings of no group into new ones."""

@@ -20,8 +20,6 @@ KEPT_DAYS = 21
 SEEN_SHARE = 0.5
 """Share of a bucket that must have been seen for its mean to be believed."""
 
-FIRST_ROWS = 64
-
 
 @dataclass(slots=True)
 class _Running:
@@ -42,9 +40,7 @@ class DemandBook:
         self.grid = grid
         self.end = 0
         self._width = grid.buckets_per_day * kept_days
-        self._cells: NDArray[np.float32] = np.full((FIRST_ROWS, self._width), np.nan, np.float32)
-        self._rows: dict[ServingKey, int] = {}
-        self._spare = list(range(FIRST_ROWS - 1, -1, -1))
+        self._rows: dict[ServingKey, NDArray[np.float32]] = {}
         self._running: dict[ServingKey, _Running] = {}
 
     @property
@@ -59,12 +55,12 @@ class DemandBook:
             self.end = end
         if end <= self.end:
             return False
-        for index in range(max(self.end, end - self._width), end):
-            self._cells[:, index % self._width] = np.nan
+        columns = np.arange(max(self.end, end - self._width), end) % self._width
+        for row in self._rows.values():
+            row[columns] = np.nan
         for key, running in self._running.items():
             if self.end <= running.index < end and running.seconds >= SEEN_SHARE * self.grid.bucket_seconds:
-                row = self._row(key)
-                self._cells[row, running.index % self._width] = running.total / running.seconds
+                self._row(key)[running.index % self._width] = running.total / running.seconds
         self.end = end
         return True
 
@@ -87,8 +83,7 @@ class DemandBook:
         columns = np.arange(first, end) % self._width
         for key, values in past.demand.items():
             new = values[first - past.part.first : end - past.part.first]
-            at = self._row(key)
-            row = self._cells[at]
+            row = self._row(key)
             takes = np.isfinite(new) & ~np.isfinite(row[columns])
             row[columns[takes]] = new[takes]
             filled += int(takes.sum())
@@ -99,10 +94,12 @@ class DemandBook:
 
         It begins with the oldest bucket of which anything is known, and has one bucket at least.
         """
-        rows = np.array([self._rows.get(key, -1) for key in keys])
-        past = np.full((len(rows), self._width), np.nan)
+        past = np.full((len(keys), self._width), np.nan)
         columns = np.arange(self.oldest, self.end) % self._width
-        past[rows >= 0] = self._cells[rows[rows >= 0]][:, columns]
+        for at, key in enumerate(keys):
+            row = self._rows.get(key)
+            if row is not None:
+                past[at] = row[columns]
         known = np.isfinite(past).any(axis=0)
         past = past[:, known.argmax() if known.any() else self._width - 1 :]
         if with_running:
@@ -112,20 +109,17 @@ class DemandBook:
 
     def known_days(self, keys: Iterable[ServingKey]) -> float:
         """How many days ago the oldest known bucket of any of the servings was."""
-        rows = [self._rows[key] for key in keys if key in self._rows]
-        if not rows:
-            return 0.0
         columns = np.arange(self.oldest, self.end) % self._width
-        known = np.isfinite(self._cells[np.array(rows)][:, columns]).any(axis=0)
+        known = np.zeros(self._width, bool)
+        for key in keys:
+            if key in self._rows:
+                known |= np.isfinite(self._rows[key][columns])
         return float(self._width - known.argmax()) / self.grid.buckets_per_day if known.any() else 0.0
 
     def forget(self, key: ServingKey) -> None:
         """Drop a serving that is gone."""
         self._running.pop(key, None)
-        row = self._rows.pop(key, None)
-        if row is not None:
-            self._cells[row] = np.nan
-            self._spare.append(row)
+        self._rows.pop(key, None)
 
     def _so_far(self, key: ServingKey) -> float:
         running = self._running.get(key)
@@ -133,13 +127,9 @@ class DemandBook:
             return float("nan")
         return running.total / running.seconds
 
-    def _row(self, key: ServingKey) -> int:
+    def _row(self, key: ServingKey) -> NDArray[np.float32]:
+        """The ring of a serving: bucket `index` is at `index % width`."""
         row = self._rows.get(key)
         if row is None:
-            if not self._spare:
-                rows = len(self._cells)
-                more = np.full((rows, self._width), np.nan, np.float32)
-                self._cells = np.concatenate((self._cells, more))
-                self._spare = list(range(2 * rows - 1, rows - 1, -1))
-            row = self._rows[key] = self._spare.pop()
+            row = self._rows[key] = np.full(self._width, np.nan, np.float32)
         return row
