@@ -8,12 +8,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from baseload.cli._manifests import read_manifests
-from baseload.cli.backtest import backtest
+from baseload.cli.main import cli
 from baseload.errors import ConfigError
-from baseload.sim.case import Case, Lead, SimPool
+from baseload.sim.bound import clairvoyant
+from baseload.sim.case import Case, Lead, SimPool, Trajectory
 from baseload.sim.money import Money
 from baseload.sim.pools import has_prices, sim_pools
 from baseload.sim.protocol import Protocol, under
+from baseload.sim.report.backtest_chart import chart_of
+from baseload.sim.score import score
 
 POOL = """
 apiVersion: baseload.dev/v1alpha1
@@ -57,7 +60,7 @@ def waves(directory: Path) -> Path:
 
 def run(*arguments: object) -> Result:
     """Run the command in this process."""
-    return CliRunner().invoke(backtest, [str(argument) for argument in arguments])
+    return CliRunner().invoke(cli, ["backtest", *(str(argument) for argument in arguments)])
 
 
 def test_results_stand_in_the_table_and_in_the_file(tmp_path: Path) -> None:
@@ -155,7 +158,12 @@ def test_a_pool_that_says_little_has_the_lead_of_the_command(tmp_path: Path) -> 
     [
         (PRICED.replace("420", "soon"), "line 10, column 26: spec.leadTime.p50Seconds: 'soon': "),
         (PRICED.replace("420", "1000"), "line 10, column 13: spec.leadTime: `leadTime.p95Seconds` is 900"),
-        (POOL.replace("perNode: 8", "each: 8"), "line 8, column 16: spec.accelerator.perNode: "),
+        (POOL.replace(", perNode: 8", ""), "line 8, column 16: spec.accelerator.perNode: Field required"),
+        (
+            POOL.replace("perNode", "nodes: 1, perNode"),
+            "line 8, column 65: spec.accelerator.nodes: 1: there is",
+        ),
+        (PRICED.replace("hold", "holds"), "line 11, column 10: spec.holds: there is no such field"),
         (POOL.replace("kind: CapacityPool", "kind: Pool"), "line 2, column 1: kind 'Pool' is not CapacityPool or"),
         (POOL.replace("{name: NAME}", "{}"), "line 2, column 1: metadata.name is missing"),
         (POOL + "  : [\n", "this is no YAML"),
@@ -194,3 +202,15 @@ def test_protocols_differ_in_what_counts_and_what_is_free() -> None:
 def test_amounts_without_a_price_are_replica_hours() -> None:
     """A dollar sign stands only where a price was given."""
     assert (Money(2.0, "$").of(1000.4), Money().of(1000.4)) == ("$2,001", "1,000")
+
+
+def test_pictures_of_long_traces_keep_their_peaks() -> None:
+    """A year would be a page of many megabytes; the highest of each group stays."""
+    demand = np.ones((1, 52_560))
+    demand[0, 30_001] = 7.0
+    case = Case("a year", 600.0, demand, demand)
+    run = Trajectory(case, "hpa", np.ones((1, 52_560, 1), int), np.ones((1, 52_560, 1), int), np.zeros_like(demand))
+    chart = chart_of(case, [score(run, clairvoyant(case))], {"hpa": run}, Money()).to_dict()
+    areas = [layer["data"]["values"] for layer in chart["vconcat"][1]["layer"]]
+    assert all(len(values) <= 1500 for values in areas)
+    assert max(point["value"] for point in areas[0]) == 7.0

@@ -78,13 +78,17 @@ def _add(found: Manifests, path: Path, node: yaml.Node) -> None:
 
 def _model(model: type[Model], path: Path, node: yaml.Node, content: dict[str, Any]) -> Model:
     try:
-        return model.model_validate(content)
+        # The API server would drop a field that it does not know, or warn; here a slip must not pass unseen.
+        given = {name: content[name] for name in ("spec", "status") if name in content}
+        return model.model_validate(given, extra="forbid")
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         given = first["input"]
         value = "" if isinstance(given, dict | list) else f"{given!r}: "
         problem = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            problem = "there is no such field; docs/reference/api.md has all of them"
         raise _wrong(path, _mark(node, first["loc"]), f"{place}: {value}{problem}") from error
 
 

@@ -63,7 +63,9 @@ def prometheus_options(command: Decorated) -> Decorated:
         variable = f"BASELOAD_{name.removeprefix('--').replace('-', '_').upper()}"
         decorated = click.option(name, type=FILE, envvar=variable, help=words)(decorated)
     words = "The operator's Prometheus, as seen from here."
-    return click.option("--prometheus-url", envvar="BASELOAD_PROMETHEUS_URL", help=words)(decorated)
+    return click.option(
+        "--prometheus-url", "--prometheus", "prometheus_url", envvar="BASELOAD_PROMETHEUS_URL", help=words
+    )(decorated)
 
 
 output_option = click.option(

@@ -7,11 +7,16 @@ from baseload.sim.money import Money
 from baseload.sim.score import OBJECTIVE, Score
 
 
-def table_of(replay: Replay, money: Money) -> Table:
-    """Return the table, the cheapest policy first; those that miss the objective are marked."""
+def table_of(replay: Replay, money: Money, *, accelerators: int | None = None) -> Table:
+    """Return the table, the cheapest policy first; those that miss the objective are marked.
+
+    With the `accelerators` of a replica their hours are told instead of the replicas'.
+    """
     case, scores = replay.case, replay.by_cost
     hours = case.world.shape[1] * case.step_seconds / 3600.0
     caption = f"bound {money.of(scores[0].bound)}: the least it could have cost for somebody who knew all demand before"
+    if money.unit != "$":
+        caption += f"\ncost in {money.unit}, of which a missing one counts {case.penalty:g}"
     if any(score.attainment < OBJECTIVE for score in scores):
         caption += f"\n! misses the objective of {OBJECTIVE:.0%} in time, !! and costs less than all that reach it"
     table = Table(
@@ -20,9 +25,9 @@ def table_of(replay: Replay, money: Money) -> Table:
         caption=caption,
         caption_justify="left",
     )
-    table.add_column("policy", style="bold")
-    table.add_column("cost" if money.unit == "$" else f"cost, {money.unit}", justify="right")
-    for heading in ("x bound", "in time", "unserved", "hours", "changes"):
+    table.add_column("policy", style="bold", no_wrap=True)
+    table.add_column("cost", justify="right")
+    for heading in ("x bound", "in time", "unserved", "hours" if accelerators is None else "GPU h", "changes"):
         table.add_column(heading, justify="right")
     for score in scores:
         table.add_row(
@@ -31,7 +36,7 @@ def table_of(replay: Replay, money: Money) -> Table:
             f"{score.ratio:.3f}",
             _attainment(score),
             f"{score.unserved_share:.2%}",
-            f"{score.replica_hours:,.0f}",
+            f"{score.replica_hours * (accelerators or 1):,.0f}",
             f"{score.scale_events:,}",
         )
     return table

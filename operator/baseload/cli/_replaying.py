@@ -1,7 +1,8 @@
 """What `backtest` and `simulate` share: replay a case with progress, show it, write its files."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from baseload.errors import ConfigError
 from baseload.sim.case import Case, Policy, Trajectory
-from baseload.sim.compare import compare
+from baseload.sim.compare import Told, compare
 from baseload.sim.money import Money
 from baseload.sim.score import Score
+from baseload.sim.traces.cutting import read_trace
+from baseload.sim.traces.trace import Trace
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +44,13 @@ def progress_bar(screen: Console) -> Progress:
     return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
 
 
+def read_with_progress(path: Path, step_seconds: float, screen: Console) -> Trace:
+    """Read a trace with a bar for how far it is."""
+    with progress_bar(screen) as bar:
+        task = bar.add_task(f"read {path.name}", total=1.0)
+        return read_trace(path, step_seconds, progress=lambda share: bar.update(task, completed=share))
+
+
 def replayed(case: Case, policies: Sequence[Policy], screen: Console) -> Replay:
     """Replay a case against each policy, with a bar for how far it is."""
     trajectories: dict[str, Trajectory] = {}
@@ -48,15 +58,21 @@ def replayed(case: Case, policies: Sequence[Policy], screen: Console) -> Replay:
     def seen(trajectory: Trajectory) -> None:
         trajectories[trajectory.policy] = trajectory
 
-    with progress_bar(screen) as bar:
-        task = bar.add_task("replay", total=1.0)
-
-        def told(policy: str, done: int, total: int) -> None:
-            share = (len(trajectories) + done / total) / len(policies)
-            bar.update(task, description=f"replay {policy}", completed=share)
-
+    with replay_progress(screen, [policy.name for policy in policies]) as told:
         scores = compare(case, policies, told, seen)
     return Replay(case, tuple(scores), trajectories)
+
+
+@contextmanager
+def replay_progress(screen: Console, policies: Sequence[str]) -> Iterator[Told]:
+    """Show how far the replays of these policies are, one after the other; yields whom to tell."""
+    with progress_bar(screen) as bar:
+        task = bar.add_task("replay", total=len(policies))
+
+        def told(policy: str, done: int, total: int) -> None:
+            bar.update(task, description=f"replay {policy}", completed=policies.index(policy) + done / total)
+
+        yield told
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

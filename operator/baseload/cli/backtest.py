@@ -1,26 +1,22 @@
 """`baseload backtest`: what each way of scaling would have cost on a recorded trace. No cluster."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import click
-from rich.console import Console
 
-from baseload.cli._manifests import read_manifests
+from baseload.cli._pools import read_pools
 from baseload.cli._reading import FILE, console
 from baseload.cli._replay_table import table_of
-from baseload.cli._replaying import errors_console, progress_bar, replayed, write_json, write_pictures
+from baseload.cli._replaying import errors_console, read_with_progress, replayed, write_json, write_pictures
 from baseload.errors import ConfigError
-from baseload.sim.case import Lead, SimPool
 from baseload.sim.money import Money
 from baseload.sim.policies.registry import POLICIES, make_policies
-from baseload.sim.pools import has_prices, sim_pools
 from baseload.sim.protocol import Protocol, under
 from baseload.sim.traces.as_case import case_of
-from baseload.sim.traces.cutting import read_trace
 from baseload.sim.traces.generator import Launch, Shape, generate
-from baseload.sim.traces.trace import Trace
 
 _DEMO_SEED: Final = 1
 _DEMO_PRICE: Final = 6.88
@@ -74,9 +70,13 @@ def backtest(
         raise ConfigError("give either --trace FILE or --demo")
     chosen = make_policies(tuple(POLICIES) if policies is None else _names(policies))
     errors = errors_console()
-    recorded = generate(_DEMO_WEEK, _DEMO_SEED) if trace is None else _read(trace, 60 * step_minutes, errors)
-    base, money = _pools(pools, 60 * lead_minutes, demo=demo)
-    case = under(Protocol(protocol), case_of(recorded, replica_share, pools=base, penalty=penalty))
+    step_seconds = 60 * step_minutes
+    made = replace(_DEMO_WEEK, step_seconds=step_seconds)
+    recorded = generate(made, _DEMO_SEED) if trace is None else read_with_progress(trace, step_seconds, errors)
+    chosen_pools, money = read_pools(pools, 60 * lead_minutes)
+    if demo and pools is None:
+        money = Money(_DEMO_PRICE, "$")
+    case = under(Protocol(protocol), case_of(recorded, replica_share, pools=chosen_pools, penalty=penalty))
     replay = replayed(case, chosen, errors)
     screen = console()
     screen.print(table_of(replay, money))
@@ -98,21 +98,3 @@ def _check(options: dict[str, float]) -> None:
 
 def _names(policies: str) -> Sequence[str]:
     return [name.strip() for name in policies.split(",") if name.strip()]
-
-
-def _read(path: Path, step_seconds: float, errors: Console) -> Trace:
-    with progress_bar(errors) as bar:
-        task = bar.add_task(f"read {path.name}", total=1.0)
-        return read_trace(path, step_seconds, progress=lambda share: bar.update(task, completed=share))
-
-
-def _pools(path: Path | None, lead_seconds: float, *, demo: bool) -> tuple[tuple[SimPool, ...], Money]:
-    """Return the pools and what their money is; without a file one pool, that has a price only in the demo."""
-    if path is None:
-        pool = SimPool(lead=Lead(lead_seconds, lead_seconds))
-        return (pool,), Money(_DEMO_PRICE, "$") if demo else Money()
-    found = read_manifests([path]).pools
-    if not found:
-        raise ConfigError(f"--pools {path}: there is no CapacityPool in it")
-    pools = sim_pools(found, lead_seconds=lead_seconds)
-    return pools, Money(pools[0].price, "$") if has_prices(found) else Money()

@@ -7,6 +7,7 @@ from typing import Final
 from baseload.errors import ConfigError
 
 UNIT_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+DURATION: Final = r"(\d+(?:\.\d+)?)([smhd])"
 
 
 def unix(text: str) -> float:
@@ -28,10 +29,18 @@ def age(seconds: float) -> str:
     return f"{seconds / 86400.0:.0f} d"
 
 
+def parse_duration(option: str, text: str) -> float:
+    """Seconds of a duration that a person wrote: `90s`, `10m`, `2h`, `14d`; raises ConfigError."""
+    found = re.fullmatch(DURATION, text.strip())
+    if found is None or float(found[1]) <= 0:
+        raise ConfigError(f"{option} '{text}' is no duration; give one such as 90s, 10m, 2h or 14d")
+    return float(found[1]) * UNIT_SECONDS[found[2]]
+
+
 def parse_at(text: str, now: float) -> float:
     """Unix seconds of `--at`: an RFC 3339 time, or how long ago (`90s`, `10m`, `2h`, `1d`); raises ConfigError."""
     remedy = "give an RFC 3339 time such as 2026-11-24T16:38:00Z, or how long ago: 90s, 10m, 2h, 1d"
-    relative = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip())
+    relative = re.fullmatch(DURATION, text.strip())
     if relative is not None:
         at = now - float(relative[1]) * UNIT_SECONDS[relative[2]]
     else:

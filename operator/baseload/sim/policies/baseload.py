@@ -4,21 +4,26 @@ Completed buckets are learned from once; between them the forecast is asked with
 planner does in the cluster. With one pool the target's replicas are what `plan()` says.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isnan
 
 import numpy as np
 
+from baseload.plan.decision import Decision
 from baseload.plan.forecast.demand_block import DemandBlock
 from baseload.plan.forecast.foresight import Foresight, Levels, Terms, advance, begin, peek, warm
 from baseload.plan.outlook import Answer, Band, Outlook
+from baseload.plan.snapshot import ServingSpec
 from baseload.sim.case import Case, FloatArray, View, Wanted
 from baseload.sim.leads import steps_of, told_lead_seconds
 from baseload.sim.policies.buckets import Cut, cut_of, earlier_buckets
-from baseload.sim.policies.operator_tick import REPLICA_TOKENS, START_SECONDS, OperatorTick, wanted_of
+from baseload.sim.policies.operator_tick import REPLICA_TOKENS, SPEC, START_SECONDS, OperatorTick, wanted_of
 
 Change = Callable[[Foresight, DemandBlock, Terms], Levels]
 """How levels come from what was learned; `peek` unless a part of the planner is switched off."""
+
+Seen = Callable[[float, Sequence[Decision]], None]
+"""Given the decisions of each step, seconds after the start: for those who want to tell the reasons."""
 
 
 class Baseload:
@@ -31,16 +36,20 @@ class Baseload:
     _foresight: Foresight
     _terms: Terms
 
-    def __init__(self, name: str = "baseload", look: Change = peek) -> None:
+    def __init__(
+        self, name: str = "baseload", look: Change = peek, *, spec: ServingSpec = SPEC, seen: Seen | None = None
+    ) -> None:
         self.name = name
         self._look = look
+        self._spec = spec
+        self._seen = seen
 
     def begin(self, case: Case) -> None:
         """Forget everything, then learn from the case's history."""
         servings, steps = case.world.shape
         lead_seconds = told_lead_seconds(case, case.pools[0])
         self._cut = cut_of(case)
-        self._tick = OperatorTick(servings, lead_seconds)
+        self._tick = OperatorTick(servings, lead_seconds, self._spec)
         self._terms = Terms(
             lead_buckets=np.full(servings, steps_of(lead_seconds, self._cut.grid.bucket_seconds), dtype=np.int64),
             unit=np.ones(servings),
@@ -60,6 +69,8 @@ class Baseload:
         decisions = self._tick.decide(
             view.now_seconds, view.demand[:, -1], view.ready[:, 0], view.pending[:, 0], outlooks
         )
+        if self._seen is not None:
+            self._seen(view.now_seconds, decisions)
         wanted = np.zeros_like(view.ready)
         wanted[:, 0] = wanted_of(decisions)
         return Wanted(order=wanted, keep=wanted)

@@ -24,11 +24,14 @@ def chart_of(
     missing = {name: case.penalty * float(run.unserved.sum()) * hours for name, run in trajectories.items()}
     drawn = [_costs(scores, missing, money)]
     span = alt.Scale(domain=[0, case.world.shape[1] * case.step_seconds / _DAY_SECONDS], nice=False)
+    # One scale for all, so that heights can be compared.
+    ready = {name: run.ready.sum(axis=(0, 2)).astype(np.float64) for name, run in trajectories.items()}
+    top = 1.08 * max(float(values.max()) for values in (case.world.sum(axis=0), *ready.values()))
     for number, score in enumerate(scores, start=1):
         last = number == len(scores)
         axis = alt.Axis(labels=last, ticks=last, format="d", tickMinStep=1)
         time = alt.X("t:Q", title="days" if last else None, scale=span, axis=axis)
-        drawn.append(_replicas(case, score, trajectories[score.policy], time))
+        drawn.append(_replicas(case, score.policy, ready[score.policy], (time, top)))
     return stacked(drawn, _title(case, scores, money))
 
 
@@ -76,11 +79,10 @@ def _costs(scores: Sequence[Score], missing: Mapping[str, float], money: Money) 
     return panel([bars, rule, words], 24 * len(names) + 10)
 
 
-def _replicas(case: Case, score: Score, trajectory: Trajectory, time: alt.X) -> alt.LayerChart:
-    demand, ready = case.world.sum(axis=0), trajectory.ready.sum(axis=(0, 2)).astype(np.float64)
-    top = max(float(demand.max()), float(ready.max())) * 1.08
-    title = alt.Y("value:Q", title=score.policy, scale=alt.Scale(domain=[0, top], nice=False), axis=_axis())
-    area = alt.Chart(_points(case, demand)).mark_area(opacity=0.9, color=DEMAND)
+def _replicas(case: Case, policy: str, ready: FloatArray, scales: tuple[alt.X, float]) -> alt.LayerChart:
+    time, top = scales
+    title = alt.Y("value:Q", title=policy, scale=alt.Scale(domain=[0, top], nice=False), axis=_axis())
+    area = alt.Chart(_points(case, case.world.sum(axis=0))).mark_area(opacity=0.9, color=DEMAND)
     line = alt.Chart(_points(case, ready)).mark_line(interpolate="step-after", strokeWidth=1.5, color=REPLICAS)
     return panel([area.encode(x=time, y=title), line.encode(x=time, y=title)], 74)
 
