@@ -6,13 +6,26 @@ from baseload.plan.placement.answer import placement_of
 from baseload.plan.placement.grid import Grid, Pairs, is_bound
 from baseload.plan.placement.horizon import Horizon
 from baseload.plan.placement.model import build
-from baseload.plan.placement.problem import Placement, PlacementProblem
+from baseload.plan.placement.problem import FloatArray, IntArray, Placement, PlacementProblem
 
 GAP = 0.01
 """How far from the best answer, in cost, the solver may stop in a large fleet."""
 
 EXACT_PAIRS = 40
 """Up to so many pairs of serving and pool the answer is exact."""
+
+
+def _most(problem: PlacementProblem, pairs: Pairs, horizon: Horizon, steps: IntArray) -> FloatArray:
+    """The most replicas of each pair: in a large fleet with leads, one more than the programme over the horizon has.
+
+    The pairs that it leaves empty stay so; without this 200 servings on 8 pools take a quarter of a minute.
+    """
+    most = problem.servings.most[pairs.serving].astype(float)
+    if pairs.serving.size <= EXACT_PAIRS or steps.size == 1:
+        return most
+    has = np.maximum(horizon.replicas[:, steps].max(axis=(1, 2)), problem.fleet.ready[pairs.serving, pairs.pool])
+    near = np.where(has > 1e-6, np.ceil(has - 1e-6) + 1.0, 0.0)
+    return np.minimum(most, near)
 
 
 def solve_first_step(
@@ -30,6 +43,7 @@ def solve_first_step(
     grid = Grid(
         steps=steps,
         hours=horizon.hours[steps],
+        most=_most(problem, pairs, horizon, steps),
         integer=True,
         unserved_price=horizon.unserved_price[:, steps],
         credit=horizon.worth[:, steps[-1]],

@@ -9,7 +9,7 @@ from baseload.plan.placement.problem import BoolArray, FloatArray, IntArray, Pla
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grid:
-    """The steps a model looks at and how many hours each stands for.
+    """The steps a model looks at, how many hours each stands for, and the most replicas of each pair, (pairs,).
 
     `integer`: what is decided now is whole, and recourse is not modelled but priced. `unserved_price` (servings, steps)
     is that of an hour and unit of demand left over; `credit` (pairs,) and `unit_credit` (pools,) are what a replica and
@@ -19,6 +19,7 @@ class Grid:
 
     steps: IntArray
     hours: FloatArray
+    most: FloatArray
     integer: bool
     unserved_price: FloatArray
     credit: FloatArray

@@ -38,7 +38,8 @@ def solve_horizon(problem: PlacementProblem, pairs: Pairs, time_limit_seconds: f
         hours[-1] *= 1.0 + pairs.pool_lead.max(initial=0)
     price = np.repeat(problem.in_units(problem.servings.shortage_cost)[:, None], steps.size, axis=1)
     free = np.zeros(pairs.serving.size), np.zeros(pairs.pool_lead.size), np.zeros((pairs.pool_lead.size, steps.size))
-    grid = Grid(steps, hours, False, price, *free)  # noqa: FBT003 (a field)
+    most = problem.servings.most[pairs.serving].astype(float)
+    grid = Grid(steps, hours, most, False, price, *free)  # noqa: FBT003 (a field)
     model = build(problem, pairs, grid)
     found = model.program.solve(time_limit_seconds)
     if found is None:

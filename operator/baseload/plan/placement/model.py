@@ -71,7 +71,7 @@ def _replicas(
     steps, shape = grid.steps, stages.now.shape
     move = problem.move_hours * (problem.in_units(problem.pools.hourly) * problem.node_share)[at]
     start = move + problem.in_units(fleet.start_up_cost[at])
-    most = np.broadcast_to(problem.servings.most[pairs.serving][:, None].astype(float), shape)
+    most = np.broadcast_to(grid.most[:, None], shape)
     cost = np.zeros(shape)
     cost[:, -1] = -grid.credit
     replicas = stages.columns(program, cost, most, integer=np.full(shape, grid.integer) & (steps == 0))
@@ -187,8 +187,7 @@ def _together(
     `numbers` are the columns of replicas and of units. Where orders of now arrive there are nodes for both.
     """
     (replicas, units), servings = numbers, problem.servings
-    most = servings.most[pairs.serving].astype(float)
-    position = program.columns(0.0, 0.0, most, integer=True)
+    position = program.columns(0.0, 0.0, grid.most, integer=True)
     thing, step = np.nonzero(grid.steps[None, :] <= pairs.lead[:, None])
     rows = program.rows(np.zeros(thing.size), np.inf)
     program.entries(rows, position[thing], 1.0)

@@ -20,9 +20,8 @@ LEAST_STEPS = 60
 REFIT_STEPS = 30
 FIRST_MARGIN = 0.1
 """Logarithm by which demand is taken to rise while nothing was learned."""
-TAU_INDEX = len(quantile_regression.TAUS) - 1
-"""The quantile, 0.97: a shortage costs far more than a spare replica of the dearest pool."""
-TAU = float(quantile_regression.TAUS[TAU_INDEX])
+TAU = 0.95
+"""The quantile that is covered: a shortage costs far more than a spare replica of the dearest pool."""
 LAGS = (1, 5)
 """Slopes are taken over these many steps."""
 
@@ -73,7 +72,8 @@ def levels(near: Near, demand: FloatArray) -> FloatArray:
     if log.shape[1] <= max(LAGS):
         return np.expm1(now + FIRST_MARGIN) * near.scale
     features = np.nan_to_num(_features(log, np.array([log.shape[1] - 1]))[..., 0])
-    rise = np.einsum("sf,sf->s", near.beta[:, TAU_INDEX], features)
+    beta = interpolated(near.beta, quantile_regression.TAUS, TAU)
+    rise = np.einsum("sf,sf->s", beta, features)
     return np.asarray(np.expm1(now + np.where(np.isnan(rise), FIRST_MARGIN, rise)) * near.scale)
 
 
@@ -85,3 +85,10 @@ def _features(log: FloatArray, times: NDArray[np.int64]) -> FloatArray:
     """Slopes and their sizes, (servings, features, times); the first is the intercept."""
     slopes = [log[:, times] - log[:, times - lag] for lag in LAGS]
     return np.stack([np.ones_like(slopes[0]), *slopes, *(np.abs(slope) for slope in slopes)], axis=1)
+
+
+def interpolated(beta: FloatArray, taus: FloatArray, tau: float) -> FloatArray:
+    """Coefficients (servings, features) of a quantile between the fitted ones, `beta` (servings, taus, features)."""
+    place = float(np.interp(tau, taus, np.arange(len(taus))))
+    below = min(int(place), len(taus) - 2)
+    return np.asarray(beta[:, below] + (place - below) * (beta[:, below + 1] - beta[:, below]))
