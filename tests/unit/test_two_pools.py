@@ -6,6 +6,7 @@ import pytest
 from baseload.errors import ConfigError
 from baseload.sim.case import Case, FloatArray, Lead, SimPool, Span
 from baseload.sim.fluid import simulate
+from baseload.sim.policies.registry import make_policy
 from baseload.sim.policies.two_pools import TwoPools
 
 POOLS = (
@@ -55,3 +56,13 @@ def test_a_second_pool_must_be_faster_and_dearer() -> None:
     pools = (POOLS[0], SimPool("other", 2.5, Lead(1800.0, 1800.0)))
     with pytest.raises(ConfigError, match="faster"):
         simulate(_case(np.full((1, 10), 3.0), pools), TwoPools())
+
+
+def test_baseload_uses_the_fast_pool_where_there_is_one() -> None:
+    """One name for any case: with two pools both carry demand, with one the first alone."""
+    demand = np.full((1, 120), 10.0)
+    demand[0, 80:] = 16.0
+    assert simulate(_case(demand), make_policy("baseload")).ready[0, 90, 1] > 0
+    alone = simulate(_case(demand, POOLS[:1]), make_policy("baseload"))
+    assert alone.policy == "baseload"
+    assert alone.ready[0, 119, 0] >= 16

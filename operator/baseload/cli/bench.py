@@ -5,13 +5,21 @@ from pathlib import Path
 import click
 
 from baseload.errors import ConfigError
-from baseload.lab import bench_engine, bench_ha, bench_operator, bench_plan
-from baseload.sim import bench_forecast
+from baseload.lab import bench_engine, bench_ha, bench_operator, bench_plan, bench_two_pools
+from baseload.sim import bench_forecast, bench_placement
 from baseload.sim.bench import run_bench
 
 _BENCHES = {
     bench.name: bench
-    for bench in (bench_plan.BENCH, bench_engine.BENCH, bench_operator.BENCH, bench_ha.BENCH, bench_forecast.BENCH)
+    for bench in (
+        bench_plan.BENCH,
+        bench_forecast.BENCH,
+        bench_placement.BENCH,
+        bench_two_pools.BENCH,
+        bench_engine.BENCH,
+        bench_operator.BENCH,
+        bench_ha.BENCH,
+    )
 }
 
 

@@ -71,10 +71,11 @@ def lead_seconds(state: ServingState) -> float:
 
 
 def penalty_of(state: ServingState, economics: Economics) -> float:
-    """Cost of a missing replica-hour, in prices of one in the cheapest pool that may serve."""
+    """Cost of a missing replica-hour, in prices of one in the cheapest pool that may serve; more while it is missed."""
     offers = [p.offer for p in state.pools if p.offer.hourly is not None]
     prices = [(offer.hourly or 0.0) / offer.accelerators_per_node for offer in offers]
-    return economics.penalty(state.priority.name, min(prices, default=None))
+    set_price = economics.penalty(state.priority.name, min(prices, default=None))
+    return set_price * state.memory.shortage_multiplier
 
 
 def foresee(given: Question) -> tuple[Foresight, dict[ServingKey, Outlook]]:

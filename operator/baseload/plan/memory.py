@@ -104,7 +104,7 @@ class ServingMemory:
 
     `ready` and `ready_since` tell since when the same number of replicas has been ready; `breach_since` is the
     sample time of the first reading that called for more replicas than are wanted. `orders` are those that have
-    neither come nor are late.
+    neither come nor are late. `shortage_multiplier` is how much dearer a shortage is reckoned than it was set.
     """
 
     model: ReplicaModel = field(default_factory=ReplicaModel)
@@ -119,6 +119,7 @@ class ServingMemory:
     loss: Loss | None = None
     rollout: RolloutProgress | None = None
     waiting: Waiting | None = None
+    shortage_multiplier: float = 1.0
 
 
 def without_times(memory: ServingMemory, now: float) -> ServingMemory:

@@ -15,6 +15,7 @@ from baseload.plan.fleet import Share, share
 from baseload.plan.guard import correct, guard
 from baseload.plan.limiters import Asked, limit
 from baseload.plan.memory import ServingMemory, Watched, Wish
+from baseload.plan.placement.penalty import excess_misses, multiplier_after
 from baseload.plan.placement.tick import pool_orders
 from baseload.plan.pool_offer import Economics
 from baseload.plan.replica_model import learn, learn_nothing
@@ -138,6 +139,9 @@ def _sizing_input(snapshot: Snapshot, state: ServingState, target: TargetState) 
         orders=standing(memory.orders, target, state.start_up_seconds, now),
         loss=metrics_loss.follow(memory.loss, state, target, now),
         rollout=progress,
+        shortage_multiplier=multiplier_after(
+            memory.shortage_multiplier, excess_misses(state.spec, state.signals), snapshot.tick_seconds / 3600.0
+        ),
     )
     capacity: Capacity | None = capacity_of(model, state.spec)
     return SizingInput(state=state, target=target, memory=memory, capacity=capacity, lead_seconds=lead, now=now)

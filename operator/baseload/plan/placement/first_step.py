@@ -24,8 +24,8 @@ def _most(problem: PlacementProblem, pairs: Pairs, horizon: Horizon, steps: IntA
     if pairs.serving.size <= EXACT_PAIRS or steps.size == 1:
         return most
     has = np.maximum(horizon.replicas[:, steps].max(axis=(1, 2)), problem.fleet.ready[pairs.serving, pairs.pool])
-    near = np.where(has > 1e-6, np.ceil(has - 1e-6) + 1.0, 0.0)
-    return np.minimum(most, near)
+    near: FloatArray = np.minimum(most, np.where(has > 1e-6, np.ceil(has - 1e-6) + 1.0, 0.0))
+    return near
 
 
 def solve_first_step(

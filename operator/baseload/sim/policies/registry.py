@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from baseload.errors import ConfigError
 from baseload.sim.case import Policy
-from baseload.sim.policies.baseload import Baseload
+from baseload.sim.policies.by_pools import ByPools
 from baseload.sim.policies.clairvoyant import Clairvoyant
 from baseload.sim.policies.dynamo import Dynamo
 from baseload.sim.policies.hpa import Hpa
@@ -17,7 +17,7 @@ from baseload.sim.policies.static_peak import StaticPeak
 from baseload.sim.policies.wva import Wva
 
 POLICIES: Mapping[str, Callable[[], Policy]] = {
-    "baseload": Baseload,
+    "baseload": ByPools,
     "static-peak": StaticPeak,
     "hpa": Hpa,
     "hpa-hindsight": HpaHindsight,
