@@ -44,6 +44,14 @@ from baseload.lab.scenario import DemoOptions, EngineKind
     show_default=True,
     help="Servers with the timing of a real accelerator, or real llama.cpp servers on this machine's CPU.",
 )
+@click.option("--day", type=int, help="Play this day of the trace, the days before it being the operator's history.")
+@click.option(
+    "--history/--no-history", default=True, show_default=True, help="With --day: hand over the days before it."
+)
+@click.option(
+    "--lengths", type=click.Path(path_type=Path), help="With --day: a file of requests, for their token lengths."
+)
+@click.option("--start-up-seconds", type=float, help="Seconds until a replica serves. [default: 240 / speed]")
 @click.option("--duration", "duration_seconds", type=float, help="Stop the demand after this many seconds.")
 @click.option(
     "--policy",
@@ -67,6 +75,10 @@ def demo(
     slo_milliseconds: int,
     seed: int,
     engine: str,
+    day: int | None,
+    history: bool,
+    lengths: Path | None,
+    start_up_seconds: float | None,
     duration_seconds: float | None,
     policy: str,
     report: Path,
@@ -85,6 +97,10 @@ def demo(
         slo_milliseconds=slo_milliseconds,
         seed=seed,
         engine=EngineKind(engine),
+        day=day,
+        history=history,
+        lengths=lengths,
+        start_up_seconds=start_up_seconds,
         duration_seconds=duration_seconds,
         policy=policy,
         report=report,

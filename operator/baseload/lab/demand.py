@@ -8,7 +8,7 @@ from typing import Final
 
 from baseload.errors import ConfigError
 from baseload.lab.arrivals import RequestTrace, read_trace
-from baseload.lab.scenario import SHIPPED_TRACE, DemoOptions, EngineKind
+from baseload.lab.scenario import DEFAULT_PEAK_REPLICAS, SHIPPED_TRACE, DemoOptions, EngineKind
 from baseload.sim.requests.arrivals import (
     Lengths,
     LogNormalLengths,
@@ -19,9 +19,8 @@ from baseload.sim.requests.arrivals import (
 )
 
 _SHIPPED_PEAK_REPLICAS: Final = 5.4
-_DEFAULT_PEAK_REPLICAS: Final = 8.0
 # The mean lengths of the Azure 2023 conversation trace (Patel et al., Splitwise, ISCA 2024), rounded.
-_EMULATED_LENGTHS: Final = LogNormalLengths(prompt_mean=1100.0, prompt_cv=0.8, output_mean=200.0, output_cv=0.6)
+EMULATED_LENGTHS: Final = LogNormalLengths(prompt_mean=1100.0, prompt_cv=0.8, output_mean=200.0, output_cv=0.6)
 # Short enough for a small model on a processor, long enough that requests are few and not all overhead.
 _LLAMA_LENGTHS: Final = LogNormalLengths(prompt_mean=32.0, prompt_cv=0.3, output_mean=96.0, output_cv=0.3)
 _LENGTHS_IN_SAMPLE: Final = 2000
@@ -41,6 +40,10 @@ class Trace:
     lengths: Lengths
     peak_replicas: float
     """What the peak is scaled to, in replicas' worth."""
+    lead_in_seconds: int = 0
+    """What comes before the first second that counts; `rates` begins with it, `seconds` is without it."""
+    earlier: RateProfile | None = None
+    """What went before all that, for the operator's history."""
 
     def sample_lengths(self) -> list[tuple[int, int]]:
         """Return (prompt, output) tokens of typical requests, always the same ones."""
@@ -50,12 +53,19 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What is sent, and what it is worth: `loads` in replicas' worth second by second."""
+    """What is sent, and what it is worth: `loads` in replicas' worth second by second.
+
+    The first `lead_in_seconds` of the requests come before second 0 of the loads; `earlier` are requests of earlier
+    days that nobody sends, which took `earlier_seconds` and end where those sent begin.
+    """
 
     name: str
     requests: tuple[TimedRequest, ...]
     loads: tuple[float, ...]
     capacity_rps: float
+    lead_in_seconds: int = 0
+    earlier: tuple[TimedRequest, ...] = ()
+    earlier_seconds: float = 0.0
 
 
 def read_demand_trace(options: DemoOptions) -> Trace:
@@ -66,8 +76,8 @@ def read_demand_trace(options: DemoOptions) -> Trace:
             content = read_trace(path)
     else:
         content = read_trace(options.trace)
-    lengths: Lengths = _LLAMA_LENGTHS if options.engine is EngineKind.LLAMA_CPP else _EMULATED_LENGTHS
-    default_peak = _SHIPPED_PEAK_REPLICAS if options.trace is None else _DEFAULT_PEAK_REPLICAS
+    lengths: Lengths = _LLAMA_LENGTHS if options.engine is EngineKind.LLAMA_CPP else EMULATED_LENGTHS
+    default_peak = _SHIPPED_PEAK_REPLICAS if options.trace is None else DEFAULT_PEAK_REPLICAS
     rates: RateProfile | None = None
     requests: tuple[TimedRequest, ...] = ()
     if isinstance(content, RequestTrace):
@@ -104,14 +114,19 @@ def demand_of(trace: Trace, capacity_rps: float, seed: int) -> Demand:
     load in each second is their count averaged over five seconds to either side.
     """
     peak_rps = trace.peak_replicas * capacity_rps
+    earlier: list[TimedRequest] = []
     if trace.rates is not None:
-        middles = [second + 0.5 for second in range(trace.seconds)]
+        span = trace.lead_in_seconds + trace.seconds
+        middles = [second + 0.5 for second in range(trace.lead_in_seconds, span)]
         present = max(trace.rates.rate_at(middle) for middle in middles)
         if present <= 0:
             raise ConfigError(f"{trace.name}: the rate is 0 throughout the run; use another part or file")
         rates = trace.rates.scaled(factor=peak_rps / present)
-        requests = [r for r in poisson_requests(rates, trace.lengths, seed) if r.time_seconds < trace.seconds]
+        requests = [r for r in poisson_requests(rates, trace.lengths, seed) if r.time_seconds < span]
         loads = [rates.rate_at(middle) / capacity_rps for middle in middles]
+        if trace.earlier is not None:
+            # Other chance than in the run, or a day would repeat the one before request by request.
+            earlier = poisson_requests(trace.earlier.scaled(factor=peak_rps / present), trace.lengths, -1 - seed)
     else:
         recorded = [request for request in trace.requests if request.time_seconds < trace.seconds]
         factor = peak_rps / max(smoothed_counts(recorded, trace.seconds))
@@ -119,7 +134,15 @@ def demand_of(trace: Trace, capacity_rps: float, seed: int) -> Demand:
         loads = [count / capacity_rps for count in smoothed_counts(requests, trace.seconds)]
     if not requests:
         raise ConfigError(f"{trace.name}: not one request falls into {trace.seconds} s; use a longer run")
-    return Demand(trace.name, tuple(requests), tuple(loads), capacity_rps)
+    return Demand(
+        name=trace.name,
+        requests=tuple(requests),
+        loads=tuple(loads),
+        capacity_rps=capacity_rps,
+        lead_in_seconds=trace.lead_in_seconds,
+        earlier=tuple(earlier),
+        earlier_seconds=trace.earlier.duration_seconds if trace.earlier else 0.0,
+    )
 
 
 def _scaled(recorded: Sequence[TimedRequest], factor: float, trace: Trace, seed: int) -> list[TimedRequest]:

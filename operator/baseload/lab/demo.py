@@ -2,9 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from baseload.lab.cluster import Lab, LabOptions
 from baseload.lab.demand import Demand, Trace, demand_of, read_demand_trace
 from baseload.lab.demo_audit import answered, count, writes_of
 from baseload.lab.demo_cluster import Operator, install, remove
+from baseload.lab.demo_day import BUCKETS_PER_DAY, bucket_seconds, read_day, write_history
 from baseload.lab.demo_hpa import Autoscaler
 from baseload.lab.demo_load import DemoLoad
 from baseload.lab.demo_objects import ACCELERATOR, MODEL, World, manifests
@@ -24,11 +25,11 @@ from baseload.lab.demo_record import Run
 from baseload.lab.demo_watch import Cluster
 from baseload.lab.hpa import HpaSettings
 from baseload.lab.live import LiveView, Moment
-from baseload.lab.load_results import VALID_LAG_SHARE
+from baseload.lab.load_results import VALID_LAG_SHARE, RequestResult
 from baseload.lab.profiles import engine_profile
 from baseload.lab.replica_capacity import capacity_rps, requests_in_flight
 from baseload.lab.report import report_of, table_of
-from baseload.lab.scenario import BASELOAD, HPA, SCRAPE_SECONDS, DemoOptions, EngineKind, nodes_for
+from baseload.lab.scenario import BASELOAD, HPA, SCRAPE_SECONDS, TICK_SECONDS, DemoOptions, EngineKind, nodes_for
 from baseload.lab.schedule import Schedule, clairvoyant
 from baseload.lab.timeline import write_timeline
 
@@ -54,19 +55,21 @@ class _Stage:
     decider: Operator | Autoscaler | None
     """Who changes the number of replicas; None with a fixed one."""
     start_up_seconds: float
+    load: DemoLoad | None
+    """The load, if it began before anybody decided."""
     demand_history: list[float] = field(default_factory=list)
     ready_history: list[float] = field(default_factory=list)
 
 
 def run_demo(
     options: DemoOptions, console: Console, show_progress: Callable[[], AbstractContextManager[Progress]]
-) -> None:
-    """Run the demo and write report.json, timeline.png and timeline.html.
+) -> dict[str, Any]:
+    """Run the demo, write report.json, timeline.png and timeline.html, and return the report.
 
     `show_progress` shows what happens until the first request is sent. ConfigError if an option or the trace is wrong;
     LabError if the operator ended, nothing was scaled or the run is invalid. The lab is stopped unless it ran before.
     """
-    trace = read_demand_trace(options)
+    trace = read_demand_trace(options) if options.day is None else read_day(options)
     manifests()
     options.report.mkdir(parents=True, exist_ok=True)
     lab = Lab(options.lab)
@@ -81,7 +84,7 @@ def run_demo(
             lab.up(None if lab.running else _lab_options(options), progress)
             stage = _set_up(options, lab, trace, undo, progress)
         run = _play(stage, console)
-    _publish(run, options.report, console)
+    return _publish(run, options.report, console)
 
 
 def _lab_options(options: DemoOptions) -> LabOptions:
@@ -98,6 +101,7 @@ def _set_up(options: DemoOptions, lab: Lab, trace: Trace, undo: ExitStack, progr
         speed=options.speed,
         objective=options.objective,
         stabilization_seconds=options.stabilization_seconds,
+        start_up_seconds=options.start_up_seconds,
     )
     progress("installing Baseload's API and the workload")
     install(lab, world)
@@ -106,14 +110,41 @@ def _set_up(options: DemoOptions, lab: Lab, trace: Trace, undo: ExitStack, progr
     start_up_seconds = _await_ready(cluster, world, progress)
     if demand is None:
         demand = _measured_demand(options, lab, trace, progress)
-    decider = None
+    load = None
+    if demand.lead_in_seconds:
+        progress("sending the first requests")
+        load = _load_of(options, lab, demand)
+        undo.callback(load.stop)
+        cluster.started = load.await_start() + demand.lead_in_seconds
+    decider: Operator | Autoscaler | None = None
     if options.static_replicas is None:
         progress(f"starting {_NAMES[options.policy]}")
-        decider = _autoscaler(options, lab, world, trace, demand) if options.policy == HPA else Operator(lab)
+        if options.policy == HPA:
+            decider = _autoscaler(options, lab, world, trace, demand)
+        else:
+            decider = Operator(lab, options=_planner_options(options, lab, demand, cluster.started))
         undo.callback(decider.stop)
         decider.hand_over(world)
     schedule = clairvoyant(demand.loads, start_up_seconds)
-    return _Stage(options, lab, world, cluster, demand, schedule, decider, start_up_seconds)
+    return _Stage(options, lab, world, cluster, demand, schedule, decider, start_up_seconds, load)
+
+
+def _load_of(options: DemoOptions, lab: Lab, demand: Demand) -> DemoLoad:
+    return DemoLoad(lab, "demo-load", demand.requests, options.objective, options.seed)
+
+
+def _planner_options(options: DemoOptions, lab: Lab, demand: Demand, started: float) -> list[str]:
+    """Return the operator's options for compressed days with their history; none where a day is not played."""
+    if options.day is None:
+        return []
+    length_seconds = bucket_seconds(options.speed)
+    arguments = ["--bucket-seconds", f"{length_seconds:.6f}", "--buckets-per-day", str(BUCKETS_PER_DAY)]
+    arguments += ["--planner-seconds", str(TICK_SECONDS)]
+    if not options.history:
+        return arguments
+    path = lab.directory / "demo-history.csv"
+    write_history(path, demand, started - demand.lead_in_seconds, length_seconds)
+    return [*arguments, "--history", str(path)]
 
 
 def _autoscaler(options: DemoOptions, lab: Lab, world: World, trace: Trace, demand: Demand) -> Autoscaler:
@@ -149,13 +180,15 @@ def _first_replicas(options: DemoOptions, demand: Demand | None) -> int:
     """Return the replicas before the first request: those the clairvoyant schedule has there, else one."""
     if demand is None:
         return 1
-    start_up_seconds = engine_profile(ACCELERATOR, MODEL).start_up_seconds / options.speed
+    start_up_seconds = options.start_up_seconds
+    if start_up_seconds is None:
+        start_up_seconds = engine_profile(ACCELERATOR, MODEL).start_up_seconds / options.speed
     return clairvoyant(demand.loads, start_up_seconds).paid[0]
 
 
 def _await_ready(cluster: Cluster, world: World, progress: Progress) -> float:
     """Wait until the first replicas are ready; return the longest time from a pod's creation to ready."""
-    deadline = time.monotonic() + _READY_SECONDS + 300.0 / world.speed
+    deadline = time.monotonic() + _READY_SECONDS + (world.start_up_seconds or 300.0 / world.speed)
     while cluster.ready < world.replicas:
         if time.monotonic() > deadline:
             raise LabError(f"{cluster.ready} of {world.replicas} replicas became ready; see `baseload lab logs agent`")
@@ -169,11 +202,11 @@ def _await_ready(cluster: Cluster, world: World, progress: Progress) -> float:
 def _play(stage: _Stage, console: Console) -> Run:
     """Replay the demand and watch until every request has been answered."""
     options, cluster, demand = stage.options, stage.cluster, stage.demand
-    load = DemoLoad(stage.lab, "demo-load", demand.requests, options.objective, options.seed)
+    load = stage.load or _load_of(options, stage.lab, demand)
     name = _NAMES.get(options.policy, options.policy)
     title = f"{name} on {demand.name}, one replica = {demand.capacity_rps:.2f} requests/s"
     try:
-        cluster.started = load.await_start()
+        cluster.started = load.await_start() + demand.lead_in_seconds
         deadline = cluster.started + len(demand.loads) + _OVERTIME_SECONDS
         with LiveView(console, options.objective, title) as view:
             while load.running:
@@ -239,7 +272,7 @@ def _collect(stage: _Stage, load: DemoLoad) -> Run:
         start_up_seconds=stage.start_up_seconds,
         loads=demand.loads,
         schedule=stage.schedule,
-        requests=outcome.requests,
+        requests=_counted(outcome.requests, demand.lead_in_seconds),
         loop_lag_ms_p99=lag_ms,
         pods=cluster.pods(),
         wanted=cluster.steps(seconds),
@@ -251,7 +284,20 @@ def _collect(stage: _Stage, load: DemoLoad) -> Run:
     )
 
 
-def _publish(run: Run, directory: Path, console: Console) -> None:
+def _counted(requests: Sequence[RequestResult], lead_in_seconds: int) -> tuple[RequestResult, ...]:
+    """Leave out what was sent before second 0, from which on times are counted."""
+    return tuple(
+        replace(
+            request,
+            scheduled_seconds=request.scheduled_seconds - lead_in_seconds,
+            sent_seconds=None if request.sent_seconds is None else request.sent_seconds - lead_in_seconds,
+        )
+        for request in requests
+        if request.scheduled_seconds >= lead_in_seconds
+    )
+
+
+def _publish(run: Run, directory: Path, console: Console) -> dict[str, Any]:
     """Write the report and the pictures, print the table, and judge the run."""
     report = report_of(run)
     path = directory / "report.json"
@@ -261,5 +307,7 @@ def _publish(run: Run, directory: Path, console: Console) -> None:
     console.print(f"{path}  {picture}  {page}", highlight=False, soft_wrap=True)
     if run.faults:
         raise LabError(f"the run is invalid: {'; '.join(run.faults)}")
-    if run.policy == BASELOAD and not run.writes.scale:
+    short = report["attainment"] is None or report["attainment"] < run.objective.attainment
+    if run.policy == BASELOAD and not run.writes.scale and short:
         raise LabError("the operator scaled nothing: is there enough demand, or is --duration too short?")
+    return report

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from subprocess import Popen
 from typing import Any, Final
@@ -67,9 +68,16 @@ class Operator:
     user = OPERATOR_USER
     """Who writes, in the audit log."""
 
-    def __init__(self, lab: Lab, *, tick_seconds: int = TICK_SECONDS, scrape_seconds: int = SCRAPE_SECONDS) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        *,
+        tick_seconds: int = TICK_SECONDS,
+        scrape_seconds: int = SCRAPE_SECONDS,
+        options: Sequence[str] = (),
+    ) -> None:
         self._lab = lab
-        self._intervals = ["--tick-seconds", str(tick_seconds), "--scrape-seconds", str(scrape_seconds)]
+        self._options = ["--tick-seconds", str(tick_seconds), "--scrape-seconds", str(scrape_seconds), *options]
         # The log is appended to: lines of an earlier run are not ours.
         self._tail = Tail(lab.log(OPERATOR_PROCESS), from_end=True)
         self._process = self._start()
@@ -79,7 +87,7 @@ class Operator:
         kubeconfig = self._lab.service_account_kubeconfig(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT)
         command = [sys.executable, "-m", "baseload.cli.main", "operator", "--kubeconfig", str(kubeconfig)]
         command += ["--prometheus-url", self._lab.prometheus_url, "--metrics-port", str(self._lab.operator_port)]
-        command += self._intervals
+        command += self._options
         command += ["--listen-address", "127.0.0.1"]
         # It must not find the lab's admin kubeconfig in its environment.
         return self._lab.popen(command, name=OPERATOR_PROCESS, env={"KUBECONFIG": os.devnull})

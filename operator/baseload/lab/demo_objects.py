@@ -11,7 +11,7 @@ from baseload.errors import ConfigError
 from baseload.lab.demo_record import Objective
 from baseload.lab.nodes import node
 from baseload.lab.scenario import ACCELERATORS_PER_NODE, EngineKind
-from baseload.lab.served_pod import SPEED_ANNOTATION
+from baseload.lab.served_pod import SPEED_ANNOTATION, START_UP_ANNOTATION
 from baseload.lab.serving_images import LLAMA_CPP_REPOSITORY
 
 NAMESPACE: Final = "demo"
@@ -35,7 +35,10 @@ _NODE_LABELS = {"nvidia.com/gpu.product": PRODUCT, "baseload.dev/accelerator": A
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the objects depend on: nodes, replicas at the start, engine, speed, objective and hold (wall seconds)."""
+    """What the objects depend on: nodes, replicas at the start, engine, speed, objective and hold (wall seconds).
+
+    `start_up_seconds` (wall time) None is the accelerator's own, divided by the speed.
+    """
 
     nodes: int
     replicas: int
@@ -43,6 +46,7 @@ class World:
     speed: float
     objective: Objective
     stabilization_seconds: int
+    start_up_seconds: float | None = None
 
     @property
     def accelerators(self) -> int:
@@ -61,7 +65,10 @@ def workload_objects(world: World) -> list[dict[str, Any]]:
     deployment, service = (_in_namespace(document) for document in _example("deployment-vllm.yaml"))
     spec = deployment["spec"]
     spec["replicas"] = world.replicas
-    spec["template"]["metadata"]["annotations"] = {SPEED_ANNOTATION: f"{world.speed:g}"}
+    annotations = {SPEED_ANNOTATION: f"{world.speed:g}"}
+    if world.start_up_seconds is not None:
+        annotations[START_UP_ANNOTATION] = f"{world.start_up_seconds:g}"
+    spec["template"]["metadata"]["annotations"] = annotations
     if world.engine is EngineKind.LLAMA_CPP:
         container = spec["template"]["spec"]["containers"][0]
         container["image"] = f"{LLAMA_CPP_REPOSITORY}:server"

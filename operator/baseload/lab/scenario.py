@@ -15,6 +15,8 @@ SHIPPED_TRACE: Final = "shipped"
 
 ATTAINMENT_PERCENT: Final = 95
 INTER_TOKEN_MILLISECONDS: Final = 50
+DEFAULT_PEAK_REPLICAS: Final = 8.0
+DAY_SECONDS: Final = 86_400.0
 STABILIZATION_SECONDS: Final = 240
 """The hold before a scale-down in trace time, about what a replica takes to start: `--speed` divides it."""
 
@@ -48,6 +50,11 @@ class DemoOptions:
     `speed` divides trace time, start-up and hold, never an objective or the scrape. `peak_replicas` None keeps the
     shipped curve as it is drawn and means 8 for other traces. `hpa_utilisation` is the share of what a replica holds
     inside the objective that the HPA aims at. `duration_seconds` (wall time) None plays the whole trace.
+
+    `day` plays that day (from 2) of a recording, with the days before it as the operator's `history` unless that is
+    switched off; `lengths` is a file of requests whose token lengths are used then. `start_up_seconds` and
+    `hold_seconds` (wall time) replace what follows from the speed; `attainment` is the share of requests (0..1) asked
+    for inside the objective.
     """
 
     trace: Path | None = None
@@ -59,6 +66,12 @@ class DemoOptions:
     duration_seconds: float | None = None
     policy: str = "baseload"
     hpa_utilisation: float = HPA_UTILISATION
+    day: int | None = None
+    history: bool = True
+    lengths: Path | None = None
+    start_up_seconds: float | None = None
+    hold_seconds: int | None = None
+    attainment: float = ATTAINMENT_PERCENT / 100
     report: Path = Path("build/demo")
     lab: str = "demo"
 
@@ -77,6 +90,14 @@ class DemoOptions:
             raise ConfigError("--policy hpa scales on vLLM's metrics: leave out --engine llama.cpp")
         if self.trace is not None and not self.trace.is_file():
             raise ConfigError(f"--trace {str(self.trace)!r} is not a file: name a CSV file, or leave the option out")
+        if self.lengths is not None and not self.lengths.is_file():
+            raise ConfigError(
+                f"--lengths {str(self.lengths)!r} is not a file: name a CSV file, or leave the option out"
+            )
+        if self.day is not None and (self.trace is None or self.engine is not EngineKind.EMULATED):
+            raise ConfigError("--day needs --trace and the emulated engine: name a recording of several days")
+        if self.start_up_seconds is not None:
+            _within("--start-up-seconds", self.start_up_seconds, 0.0, 3600.0)
         if self.report.exists() and not self.report.is_dir():
             raise ConfigError(f"--report {str(self.report)!r} is a file: name a folder, it will be made")
 
@@ -94,12 +115,14 @@ class DemoOptions:
     @property
     def objective(self) -> Objective:
         """The objective of the run's ModelServing."""
-        return Objective(self.slo_milliseconds / 1000, INTER_TOKEN_MILLISECONDS / 1000, ATTAINMENT_PERCENT / 100)
+        return Objective(self.slo_milliseconds / 1000, INTER_TOKEN_MILLISECONDS / 1000, self.attainment)
 
     @property
     def stabilization_seconds(self) -> int:
         """The hold before a scale-down in wall time."""
-        return max(round(STABILIZATION_SECONDS / self.speed), 1)
+        if self.hold_seconds is not None:
+            return self.hold_seconds
+        return max(round(self.start_up_seconds or STABILIZATION_SECONDS / self.speed), 1)
 
 
 def nodes_for(options: DemoOptions, peak_replicas: float) -> int:
