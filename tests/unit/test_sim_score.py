@@ -70,9 +70,9 @@ def test_a_policy_that_saves_by_missing_is_marked() -> None:
     """Below the objective and cheaper than one that reaches it: marked; dear ones and those that reach it are not."""
     base = scored([4], [2, 4, 4, 4])
     good = replace(base, policy="good", attainment=0.995, cost=10.0)
-    thin = replace(base, policy="thin", attainment=0.95, cost=8.0)
-    poor = replace(base, policy="poor", attainment=0.95, cost=12.0)
-    other = replace(base, policy="thin", attainment=0.95, cost=8.0, lead_minutes=30.0)
+    thin = replace(base, policy="thin", attainment=0.93, cost=8.0)
+    poor = replace(base, policy="poor", attainment=0.93, cost=12.0)
+    other = replace(base, policy="thin", attainment=0.93, cost=8.0, lead_minutes=30.0)
     marks = [s.saves_by_missing for s in mark_savers([good, thin, poor, other])]
     assert marks == [False, True, False, False]
 
