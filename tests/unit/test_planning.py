@@ -59,11 +59,14 @@ class Reader:
     def __init__(self, days: int = DAYS) -> None:
         self.days = days
         self.fails = False
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
         self.read_for: list[set[ServingKey]] = []
 
     async def read(self, requests: Sequence[SignalRequest], whole: Slice, patience: int) -> AsyncIterator[Past]:
         """The last days, in one slice."""
         self.read_for.append({request.key for request in requests})
+        await self.may_answer.wait()
         if self.fails:
             raise MetricsError("refused")
         part = Slice(whole.end - self.days * GRID.buckets_per_day, whole.end)
@@ -74,7 +77,7 @@ class Reader:
 class World:
     """A planner with a clock of its own that leads from the start."""
 
-    def __init__(self, *keys: ServingKey, reader: Reader | None = None) -> None:
+    def __init__(self, *keys: ServingKey, reader: Reader | None = None, given: Past | None = None) -> None:
         self.now = 1_000_000 * GRID.buckets_per_day * GRID.bucket_seconds
         self.servings: Any = Servings(*(keys or (CHAT,)))
         self.reader: Any = reader or Reader()
@@ -84,7 +87,7 @@ class World:
         self.planner = Planner(
             self.servings,
             self.reader,
-            PlannerSettings(GRID, period_seconds=0.02),
+            PlannerSettings(GRID, period_seconds=0.02, given=given),
             economics=NO_SETTINGS,
             lag_seconds=5.0,
             leading=leading,
@@ -181,6 +184,19 @@ async def test_a_prometheus_without_a_past_does_not_stop_the_planner() -> None:
         world.tick()
     await world.until()
     assert world.servings.outlook().answered_by is Answer.REACTIVE
+
+
+async def test_a_file_is_enough_to_begin_with_and_the_rest_is_learned_when_it_comes() -> None:
+    """With a slow Prometheus the first outlook comes from the file; what it tells later is learned anew."""
+    now = int(World().now // GRID.bucket_seconds)
+    world = World(given=Past(Slice(now - 24, now), {CHAT: np.full(24, 3000.0)}))
+    world.reader.may_answer.clear()
+    world.tick()
+    world.tick()
+    await world.until()
+    assert world.servings.outlook().answered_by is Answer.REACTIVE
+    world.reader.may_answer.set()
+    await world._run_until(lambda: world.servings.outlook().answered_by is Answer.MIXTURE)
 
 
 async def test_demand_that_is_not_seen_any_more_gives_no_new_outlook() -> None:

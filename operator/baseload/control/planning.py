@@ -55,11 +55,15 @@ class PlannerSettings:
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    """Servings that are planned together, in a fixed order, their last terms, and what was learned of them."""
+    """Servings that are planned together, in a fixed order, their last terms, and what was learned of them.
+
+    `pasts` counts how often a past was read that they did not know.
+    """
 
     keys: tuple[ServingKey, ...]
     terms: dict[ServingKey, Term]
     foresight: Foresight | None = None
+    pasts: int = 0
 
 
 class Planner:
@@ -134,7 +138,7 @@ class Planner:
         """Begin groups anew whose servings' past was read, as far as it was."""
         for group in self._groups:
             if not set(keys).isdisjoint(group.keys):
-                group.foresight = None
+                group.foresight, group.pasts = None, group.pasts + 1
         self._wake.set()
 
     async def _keep_planned(self) -> None:
@@ -198,8 +202,9 @@ class Planner:
             now=now,
             valid_until=now + VALID_PERIODS * self._settings.period_seconds,
         )
+        pasts = group.pasts
         learned, outlooks = await asyncio.to_thread(foresee, question)
-        if group.foresight is question.known:
+        if group.pasts == pasts:
             # Else a past was read meanwhile, and the group begins anew in the next round.
             group.foresight = learned
         for key, outlook in outlooks.items():
