@@ -140,6 +140,17 @@ async def test_an_outage_of_prometheus_is_a_gap() -> None:
     assert np.isnan(found[CHAT]).tolist() == [False, False, True, False]
 
 
+async def test_a_bucket_that_prometheus_saw_in_part_is_put_right() -> None:
+    """With nine scrapes of ten a rate comes out a tenth too low: it is divided by the whole bucket."""
+
+    def partly(signal: str, index: int) -> float:
+        share = 0.9 if index == 10_002 and signal != "each" else 1.0
+        return share * steady(signal, index)
+
+    found = await read(Prometheus(partly), Slice(10_000, 10_004))
+    assert found[CHAT] == pytest.approx([1200.0] * 4)
+
+
 async def test_a_bucket_without_requests_is_zero_and_one_without_series_is_a_gap() -> None:
     """Counters that did not move prove that nobody asked; no counters prove nothing."""
 

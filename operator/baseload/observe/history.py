@@ -189,16 +189,20 @@ class HistoryReader:
 
 
 def demand_of(rows: Mapping[str, Rows], requests: Sequence[SignalRequest], scrapes: float) -> dict[ServingKey, Floats]:
-    """Demand of each serving that has any row, NaN in buckets of which too few of the `scrapes` are there."""
+    """Demand of each serving that has any row, NaN in buckets of which too few of the `scrapes` are there.
+
+    A rate is what was counted over the whole bucket, also where Prometheus saw a part of it only: that is put right.
+    """
     samples = rows[SAMPLES]
     if not samples:
         return {}
-    is_whole = np.fmax.reduce(list(samples.values())) >= WHOLE_SHARE * scrapes
+    seen = np.minimum(np.fmax.reduce(list(samples.values())) / scrapes, 1.0)
     found = {}
     for request in requests:
         if request.at in samples and request.at in rows[TOKENS]:
-            is_known = is_whole & (samples[request.at] >= OWN_SHARE * scrapes)
-            found[request.key] = np.where(is_known, _asked_for(rows, request.at), np.nan)
+            is_known = (seen >= WHOLE_SHARE) & (samples[request.at] >= OWN_SHARE * scrapes)
+            asked = _asked_for(rows, request.at) / np.where(is_known, seen, 1.0)
+            found[request.key] = np.where(is_known, asked, np.nan)
     return found
 
 
