@@ -6,7 +6,7 @@ import click
 
 from baseload.errors import ConfigError
 from baseload.lab import bench_day, bench_engine, bench_ha, bench_operator, bench_plan, bench_two_pools
-from baseload.sim import bench_forecast, bench_placement
+from baseload.sim import bench_backtest, bench_fluid, bench_forecast, bench_placement
 from baseload.sim.bench import run_bench
 
 _BENCHES = {
@@ -15,6 +15,8 @@ _BENCHES = {
         bench_plan.BENCH,
         bench_forecast.BENCH,
         bench_placement.BENCH,
+        bench_fluid.BENCH,
+        bench_backtest.BENCH,
         bench_two_pools.BENCH,
         bench_engine.BENCH,
         bench_operator.BENCH,
