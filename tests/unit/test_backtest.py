@@ -110,6 +110,22 @@ def test_prices_of_pools_make_dollars(tmp_path: Path) -> None:
     assert "$" in result.output
 
 
+def test_a_faster_and_dearer_pool_is_used_beside_the_first(tmp_path: Path) -> None:
+    """With a base that takes half an hour and a burst of two minutes Baseload costs less than with the base alone."""
+    pools, alone = tmp_path / "pools.yaml", tmp_path / "alone.yaml"
+    base = PRICED.replace("420", "1800").replace("900", "1800").replace("maxNodes: 3", "maxNodes: 90")
+    burst = base.replace("NAME", "burst").replace("1800", "120").replace(', avoidableHourly: "8"', "")
+    pools.write_text(f"{base}---\n{burst}")
+    alone.write_text(base)
+    costs = []
+    for file in (pools, alone):
+        out = tmp_path / "out.json"
+        result = run("--trace", waves(tmp_path), "--policies", "baseload", "--pools", file, "--json", out)
+        assert result.exit_code == 0, result.output
+        costs.append(json.loads(out.read_text())["results"][0]["cost"])
+    assert costs[0] < costs[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -68,14 +68,15 @@ def backtest(
     _check({"--step-minutes": step_minutes})
     if demo == (trace is not None):
         raise ConfigError("give either --trace FILE or --demo")
-    chosen = make_policies(tuple(POLICIES) if policies is None else _names(policies))
+    names = tuple(POLICIES) if policies is None else _names(policies)
+    chosen_pools, money = read_pools(pools, 60 * lead_minutes)
+    if demo and pools is None:
+        money = Money(_DEMO_PRICE, "$")
+    chosen = make_policies(names)
     errors = errors_console()
     step_seconds = 60 * step_minutes
     made = replace(_DEMO_WEEK, step_seconds=step_seconds)
     recorded = generate(made, _DEMO_SEED) if trace is None else read_with_progress(trace, step_seconds, errors)
-    chosen_pools, money = read_pools(pools, 60 * lead_minutes)
-    if demo and pools is None:
-        money = Money(_DEMO_PRICE, "$")
     case = under(Protocol(protocol), case_of(recorded, replica_share, pools=chosen_pools, penalty=penalty))
     replay = replayed(case, chosen, errors)
     screen = console()
