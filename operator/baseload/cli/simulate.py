@@ -60,14 +60,15 @@ def simulate(
     """Say what the operator would do for a ModelServing over a day of demand, or over a trace.
 
     -f may be repeated: the ModelServing, its CapacityPools, and its Deployment for the accelerators of a replica. The
-    decisions are those of the operator's own plan(), with the bounds and the pace of the ModelServing; a replica serves
-    the same at any load. The synthetic day has a week of history before it.
+    decisions are those of the operator's own plan(), with the bounds and the pace of the ModelServing, and with price
+    and lead of the first pool; a replica serves the same at any load. The synthetic day has a week of history before
+    it.
     """
     given = read_simulated(files)
     errors = errors_console()
     recorded = None if trace is None else read_with_progress(trace, 60 * step_minutes, errors)
     pools, money = pools_of(given.pools, 60 * lead_minutes, given.accelerators)
-    case = _case(given, recorded, step_seconds=60 * step_minutes, share=replica_share, pools=pools)
+    case = _case(given, recorded, step_seconds=60 * step_minutes, share=replica_share, pools=pools[:1])
     changes: list[_Change] = []
     policy = Baseload(spec=given.spec, seen=lambda now, decisions: _note(changes, now, decisions[0]))
     replay = replayed(replace(case, penalty=penalty), [policy], errors)
