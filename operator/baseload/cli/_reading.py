@@ -8,6 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+POSITIVE = click.FloatRange(min=0, min_open=True)
 FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 Decorated = Callable[..., Any]

@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from baseload.cli._pools import read_pools
-from baseload.cli._reading import FILE, console
+from baseload.cli._reading import FILE, POSITIVE, console
 from baseload.cli._replay_table import table_of
 from baseload.cli._replaying import errors_console, read_with_progress, replayed, write_json, write_pictures
 from baseload.errors import ConfigError
@@ -31,10 +31,10 @@ _DEMO_WEEK: Final = Shape(launches=(Launch(3.4 * _DAY_SECONDS, factor=1.5),))
 @click.option("--trace", type=FILE, help="Recorded demand in any form of docs/how-to/traces.md, plain or gzip.")
 @click.option("--pools", type=FILE, help="YAML with CapacityPools; replicas of one accelerator. [default: one pool]")
 @click.option("--policies", metavar="A,B", help=f"Of {', '.join(POLICIES)}. [default: all]")
-@click.option("--lead-minutes", type=float, default=10.0, show_default=True, help="Of pools that do not say theirs.")
-@click.option("--step-minutes", type=float, default=10.0, show_default=True, help="How often is decided.")
-@click.option("--replica-share", type=float, default=0.05, show_default=True, help="Of mean demand that one serves.")
-@click.option("--penalty", type=float, default=20.0, show_default=True, help="Of a missing replica, in its prices.")
+@click.option("--lead-minutes", type=POSITIVE, default=10.0, show_default=True, help="Of pools that do not say theirs.")
+@click.option("--step-minutes", type=POSITIVE, default=10.0, show_default=True, help="How often is decided.")
+@click.option("--replica-share", type=POSITIVE, default=0.05, show_default=True, help="Of mean demand that one serves.")
+@click.option("--penalty", type=POSITIVE, default=20.0, show_default=True, help="Of a missing replica, in its prices.")
 @click.option(
     "--protocol",
     type=click.Choice([protocol.value for protocol in Protocol]),
@@ -64,8 +64,6 @@ def backtest(
     replica serves --replica-share of the mean. Costs stand beside the least that somebody would have paid who knew all
     demand before.
     """
-    _check({"--lead-minutes": lead_minutes, "--replica-share": replica_share, "--penalty": penalty})
-    _check({"--step-minutes": step_minutes})
     if demo == (trace is not None):
         raise ConfigError("give either --trace FILE or --demo")
     names = tuple(POLICIES) if policies is None else _names(policies)
@@ -89,12 +87,6 @@ def backtest(
     if folder is not None:
         picture, page = write_pictures(folder, "backtest", replay, money)
         screen.print(f"picture {picture}, interactive {page}")
-
-
-def _check(options: dict[str, float]) -> None:
-    for name, value in options.items():
-        if value <= 0:
-            raise ConfigError(f"{name} {value:g} is out of range: use a number above 0")
 
 
 def _names(policies: str) -> Sequence[str]:

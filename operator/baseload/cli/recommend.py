@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from baseload.cli._pools import read_pools
-from baseload.cli._reading import FILE, cluster_options, console, prometheus_options
+from baseload.cli._reading import FILE, POSITIVE, cluster_options, console, prometheus_options
 from baseload.cli._replay_table import table_of
 from baseload.cli._replaying import Replay, errors_console, replay_progress, write_json, write_pictures
 from baseload.doctor.times import parse_duration
@@ -42,13 +42,19 @@ class _Where:
 @click.option("-n", "--namespace", metavar="NAMESPACE", help="Default: the namespace of the kubeconfig's context.")
 @click.option("--since", default="14d", show_default=True, help="How far to look back: 90m, 36h, 14d.")
 @click.option("--profile", default="vllm", show_default=True, help="Metrics profile of the engine.")
-@click.option("--itl-ms", type=float, default=50.0, show_default=True, help="Objective: mean time between tokens.")
-@click.option("--attainment", type=float, default=95.0, show_default=True, help="Percent inside that objective.")
+@click.option("--itl-ms", type=POSITIVE, default=50.0, show_default=True, help="Objective: mean time between tokens.")
+@click.option(
+    "--attainment",
+    type=click.FloatRange(50, 99.99),
+    default=95.0,
+    show_default=True,
+    help="Percent inside that objective.",
+)
 @click.option("--pools", type=FILE, help="YAML with CapacityPools, for prices and lead times. [default: one pool]")
-@click.option("--lead-minutes", type=float, default=10.0, show_default=True, help="Of pools that do not say theirs.")
-@click.option("--penalty", type=float, default=20.0, show_default=True, help="Of a missing replica, in its prices.")
-@click.option("--step-minutes", type=float, default=10.0, show_default=True, help="How often is decided.")
-@click.option("--scrape-seconds", type=float, default=15.0, show_default=True, help="How often Prometheus scrapes.")
+@click.option("--lead-minutes", type=POSITIVE, default=10.0, show_default=True, help="Of pools that do not say theirs.")
+@click.option("--penalty", type=POSITIVE, default=20.0, show_default=True, help="Of a missing replica, in its prices.")
+@click.option("--step-minutes", type=POSITIVE, default=10.0, show_default=True, help="How often is decided.")
+@click.option("--scrape-seconds", type=POSITIVE, default=15.0, show_default=True, help="How often Prometheus scrapes.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="File for the results.")
 @click.option("--report", type=click.Path(path_type=Path, file_okay=False), help="Folder for recommend.png and .html.")
 @cluster_options

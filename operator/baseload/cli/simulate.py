@@ -10,7 +10,7 @@ from rich.table import Table
 
 from baseload.cli._objects import Simulated, read_simulated
 from baseload.cli._pools import pools_of
-from baseload.cli._reading import FILE, console
+from baseload.cli._reading import FILE, POSITIVE, console
 from baseload.cli._replay_table import table_of
 from baseload.cli._replaying import errors_console, read_with_progress, replayed, write_json, write_pictures
 from baseload.plan.decision import Decision
@@ -40,10 +40,12 @@ class _Change:
 @click.command()
 @click.option("-f", "files", type=FILE, multiple=True, required=True, help="YAML with the ModelServing and its pools.")
 @click.option("--trace", type=FILE, help="Recorded demand, see docs/how-to/traces.md. [default: a synthetic day]")
-@click.option("--lead-minutes", type=float, default=10.0, show_default=True, help="Of pools that do not say theirs.")
-@click.option("--step-minutes", type=float, default=10.0, show_default=True, help="How often is decided.")
-@click.option("--replica-share", type=float, help="Of mean demand that one serves. [default: peak at 3/4 of the most]")
-@click.option("--penalty", type=float, default=20.0, show_default=True, help="Of a missing replica, in its prices.")
+@click.option("--lead-minutes", type=POSITIVE, default=10.0, show_default=True, help="Of pools that do not say theirs.")
+@click.option("--step-minutes", type=POSITIVE, default=10.0, show_default=True, help="How often is decided.")
+@click.option(
+    "--replica-share", type=POSITIVE, help="Of mean demand that one serves. [default: peak at 3/4 of the most]"
+)
+@click.option("--penalty", type=POSITIVE, default=20.0, show_default=True, help="Of a missing replica, in its prices.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="File for the results.")
 @click.option("--report", type=click.Path(path_type=Path, file_okay=False), help="Folder for simulate.png and .html.")
 def simulate(
