@@ -16,7 +16,7 @@ from baseload.sim.score import cost_by_step
 
 demands = st.lists(st.floats(0.0, 30.0), min_size=4, max_size=40)
 
-# The clairvoyant one knows no bounds, and leaves out what costs less to miss than to serve.
+# The clairvoyant one knows no bounds, and leaves out what costs less to miss than to serve; baseload has its own tests.
 RIVALS = [name for name in POLICIES if name not in {"clairvoyant", "baseload"}]
 
 
