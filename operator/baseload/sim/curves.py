@@ -18,7 +18,7 @@ PLAN_IN_MONEY = frozenset({"baseload", "hpa-hindsight", "clairvoyant"})
 """Policies whose knob is the penalty; the others' is what a replica is said to carry."""
 
 CARRIES = (1.4, 1.2, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
-PENALTY_FACTORS = (0.25, 0.5, 1.0, 2.5, 5.0, 20.0, 100.0)
+PENALTY_FACTORS = (0.25, 1.0, 2.5, 5.0, 20.0)
 
 
 @dataclass(frozen=True, slots=True)
