@@ -49,11 +49,13 @@ def through(demand: np.ndarray, of: Terms, start: int = 0) -> tuple[Foresight, L
     return foresight, peek(foresight, block(demand), of)
 
 
-def test_reactive_until_a_day_is_known() -> None:
-    """Without a day of history only rules answer, and the levels say so; afterwards forecasts lead."""
+def test_reactive_for_an_hour_and_by_rules_until_a_day_is_known() -> None:
+    """At first nothing is to be followed, and the levels say so; then rules lead, after a day forecasts do."""
     demand = waves(4)
+    _, new = through(demand[:, :5], terms())
+    assert new.is_reactive.all()
     _, young = through(demand[:, : GRID.buckets_per_day], terms())
-    assert young.is_reactive.all()
+    assert not young.is_reactive.any()
     assert np.isnan(young.quantile).all()
     assert (young.order >= 0.7 * demand[:, GRID.buckets_per_day - 1]).all()
     _, old = through(demand, terms())

@@ -147,7 +147,7 @@ async def test_a_known_day_gives_an_outlook() -> None:
 
 
 async def test_without_history_the_answer_is_reactive() -> None:
-    """A new serving is told apart: levels of rules alone are not followed."""
+    """A new serving is told apart: what was seen for less than an hour is not followed."""
     world = World(reader=Reader(days=0))
     for _ in range(30):
         world.tick()
@@ -194,9 +194,9 @@ async def test_a_file_is_enough_to_begin_with_and_the_rest_is_learned_when_it_co
     world.tick()
     world.tick()
     await world.until()
-    assert world.servings.outlook().answered_by is Answer.REACTIVE
+    assert world.servings.outlook().quantile is None
     world.reader.may_answer.set()
-    await world._run_until(lambda: world.servings.outlook().answered_by is Answer.MIXTURE)
+    await world._run_until(lambda: world.servings.outlook().quantile is not None)
 
 
 async def test_demand_that_is_not_seen_any_more_gives_no_new_outlook() -> None:

@@ -15,6 +15,11 @@ Floats = NDArray[np.float64]
 
 _ROWS_AT_ONCE = 4
 """Servings whose regressions are made together: few, so that what they need stays in the processor's cache."""
+_LEAST_BUCKETS = 6
+"""Buckets, an hour of them, before what the experts say is followed: until a day was seen rules lead, mixed by money.
+
+Waiting for the day's first forecast instead cost 0.8 % of a week on one recorded trace and 12 % on another.
+"""
 _BROKEN = 2.0
 """Demand above the median by this many times the band's upper half is more than the forecast expected at all."""
 
@@ -39,8 +44,8 @@ class Levels:
 
     `order` and `keep` are the levels of the mixture; `upper` is the highest demand expected in the next bucket;
     `quantile` is the share of outcomes that `order` covers, NaN where rules lead; `low`, `median` and `high` are the
-    band at the least horizon of an order, one bucket after its lead. `is_reactive`: too little history for a forecast,
-    only rules answer.
+    band at the least horizon of an order, one bucket after its lead. `is_reactive`: too little was seen for any
+    level to be followed. Until there is a forecast rules lead.
     """
 
     order: Floats
@@ -314,7 +319,7 @@ def _levels(foresight: Foresight, sight: Sight, terms: Terms) -> Levels:
         low=np.maximum(edges[:, 0], 0.0),
         median=edges[:, 1],
         high=edges[:, 2],
-        is_reactive=~sight.is_live[:, 0],
+        is_reactive=foresight.seen < _LEAST_BUCKETS,
     )
 
 

@@ -91,13 +91,10 @@ class Baseload:
 
 
 def outlooks_of(levels: Levels, now: float, horizon_seconds: float) -> list[Outlook | None]:
-    """One outlook per serving from levels in replicas, in tokens per second; None where nothing is known.
-
-    Before there is a forecast the mixture is one of rules, which is followed too: on the first day of a week it costs
-    less than the rate now does (docs/explanation/replay.md).
-    """
+    """One outlook per serving from levels in replicas, in tokens per second; None where nothing is known."""
     columns = (levels.order, levels.keep, levels.upper, levels.low, levels.median, levels.high)
     rows = (np.stack(columns, axis=1) * REPLICA_TOKENS).tolist()
+    quantiles, reactive = levels.quantile.tolist(), levels.is_reactive.tolist()
     return [
         None
         if isnan(order)
@@ -110,7 +107,9 @@ def outlooks_of(levels: Levels, now: float, horizon_seconds: float) -> list[Outl
             horizon_seconds=horizon_seconds,
             quantile=None if isnan(quantile) else quantile,
             band=None if isnan(median) else Band(horizon_seconds, low, median, high),
-            answered_by=Answer.MIXTURE,
+            answered_by=Answer.REACTIVE if is_reactive else Answer.MIXTURE,
         )
-        for (order, keep, upper, low, median, high), quantile in zip(rows, levels.quantile.tolist(), strict=True)
+        for (order, keep, upper, low, median, high), quantile, is_reactive in zip(
+            rows, quantiles, reactive, strict=True
+        )
     ]
