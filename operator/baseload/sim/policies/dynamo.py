@@ -23,7 +23,11 @@ from baseload.sim.policies.kalman import LocalTrend
 from baseload.sim.policies.seen import LEAST_REPLICAS, Seen, look, most_replicas, scale_to, within_limits
 
 THROUGHPUT_SECONDS = 180.0
+"""throughput_adjustment_interval."""
+
 LOAD_SECONDS = 5.0
+"""load_adjustment_interval."""
+
 SENSITIVITY = 0.8
 """load_scaling_down_sensitivity: share of the objective below which an engine may go."""
 

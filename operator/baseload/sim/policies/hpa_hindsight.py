@@ -20,12 +20,16 @@ TARGETS = tuple(round(0.5 + 0.02 * index, 2) for index in range(41))
 """0.5 to 1.3 of a replica's worth; more than 1 pays where a little waiting is cheaper than a replica."""
 
 WINDOW_MINUTES = (0, 10, 20, 30, 40, 60, 90, 120, 180, 240, 360)
+"""Stabilisation windows for the way down."""
+
 TOLERANCES = (0.0, 0.02, 0.05, 0.1)
+"""Up to the controller's default."""
 
 GRID = tuple(
     HpaOptions(target, tolerance, 60.0 * minutes)
     for target, minutes, tolerance in product(TARGETS, WINDOW_MINUTES, TOLERANCES)
 )
+"""Every combination."""
 
 MOST_CELLS = 4_000_000
 """Trials times steps replayed at once; more servings are tried in parts."""

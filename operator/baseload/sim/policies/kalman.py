@@ -10,9 +10,16 @@ from numpy.typing import NDArray
 from baseload.sim.case import FloatArray
 
 Q_LEVEL = 1.0
+"""kalman_q_level: variance of a step of the level."""
+
 Q_TREND = 0.1
+"""kalman_q_trend: variance of a step of the trend."""
+
 R = 10.0
+"""kalman_r: variance of an observation."""
+
 FIRST_VARIANCE = 1000.0
+"""Of level and trend before anything was observed."""
 
 
 class LocalTrend:

@@ -19,11 +19,22 @@ from baseload.sim.leads import EDGE
 from baseload.sim.policies.seen import first_replicas, look, most_replicas, scale_to, steps_within, within_limits
 
 TICK_SECONDS = 2.0
+"""How often it decides."""
+
 STABLE_SECONDS = 60.0
+"""stable-window, and how long the load must stay below the threshold before panic ends."""
+
 PANIC_SECONDS = 6.0
+"""panic-window-percentage of the stable window."""
+
 PANIC_THRESHOLD = 2.0
+"""panic-threshold-percentage: pods that the panic window needs over those that are ready."""
+
 MAX_UP_RATE = 1000.0
+"""max-scale-up-rate of a tick."""
+
 MAX_DOWN_RATE = 2.0
+"""max-scale-down-rate of a tick."""
 
 TARGET = 0.7
 """container-concurrency-target-percentage; a container's concurrency is one replica's worth of work."""

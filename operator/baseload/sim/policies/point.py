@@ -13,14 +13,19 @@ from baseload.sim.leads import EDGE, steps_of, told_lead_seconds
 from baseload.sim.policies.seen import most_replicas, scale_to, within_limits
 
 DAY_WEIGHT = 0.8
+"""Of a day in the profile, over the day after it."""
+
 TENS_IN_DAY = 144
 """Ten minutes, in which the times below are counted."""
 
 FADE = 0.97
+"""What is left of the deviation after ten minutes."""
+
 SMOOTHED_TENS = 2
 """Ten minutes on each side of a step that its profile is smoothed over."""
 
 LEVEL_TENS = 3
+"""Ten minutes of which the mean deviation is the level now."""
 
 
 class Point:
