@@ -100,6 +100,13 @@ def test_a_gap_is_not_zero() -> None:
     demand[1, -3:] = np.nan
     _, levels = through(demand, terms())
     assert levels.order[1] > 0.7 * demand[1, -4]
+    long = np.hstack([waves(3, servings=1), np.full((1, 3 * GRID.buckets_per_day), np.nan)])
+    foresight, gone = through(long, terms(1))
+    assert np.isnan(gone.order[0])
+    assert gone.is_reactive.all()
+    back = np.hstack([long, np.full((1, 1), 12.0)])
+    found = peek(advance(foresight, block(back), terms(1)), block(back), terms(1))
+    assert 0.6 * 12.0 < found.order[0] < 2.0 * 12.0
     nothing = np.full((1, 3), np.nan)
     _, unknown = through(nothing, terms(1))
     assert np.isnan([unknown.order[0], unknown.keep[0], unknown.upper[0], unknown.median[0]]).all()
@@ -143,6 +150,12 @@ def test_servings_come_and_go() -> None:
     after = peek(advance(young, block(grown), terms(4)), block(grown), terms(4))
     assert after.is_reactive.tolist() == [False, False, False, True]
     assert after.order[3] >= 0.9 * 10.0
+
+
+def test_no_serving_at_all() -> None:
+    """An empty fleet has empty levels."""
+    _, levels = through(np.empty((0, 30)), terms(0))
+    assert levels.order.shape == (0,)
 
 
 def test_quantiles_and_paths() -> None:

@@ -82,13 +82,15 @@ class Sight:
     """All that is seen from one moment.
 
     `order` and `keep` are what each expert wants, (servings, experts), in the unit of demand; `is_live` says which of
-    them can speak. `quantiles` are those of log(1 + demand / scale), (servings, horizons from 1, `TAUS`), NaN without a
-    regression; `bands` low, median and high of the same at `BAND_HORIZONS`, (horizons, servings, 3).
+    them can speak; `is_seen` (servings,) is False where nothing was measured for a day and more. `quantiles` are those
+    of log(1 + demand / scale), (servings, horizons from 1, `TAUS`), NaN without a regression; `bands` low, median and
+    high of the same at `BAND_HORIZONS`, (horizons, servings, 3).
     """
 
     order: Floats
     keep: Floats
     is_live: NDArray[np.bool_]
+    is_seen: NDArray[np.bool_]
     quantiles: Floats
     bands: Floats
 
@@ -152,7 +154,10 @@ def take(foresight: Foresight, servings: NDArray[np.int64]) -> Foresight:
 
 
 def append(foresight: Foresight, other: Foresight) -> Foresight:
-    """Return the foresight of the servings of both; `other` is new or has seen the same newest bucket."""
+    """Return the foresight of the servings of both.
+
+    `other` is new and has no past in the block, or has seen the same newest bucket (`warm`).
+    """
     slots = max(len(foresight.fleets.pending), len(other.fleets.pending))
     alike = [replace(one, fleets=replay.widened(one.fleets, slots)) for one in (foresight, other)]
     return rows.join(alike[0], alike[1])
@@ -290,11 +295,11 @@ def _sight(foresight: Foresight, newest: features.Series, bands: Floats, terms: 
     for lead in np.unique(leads):
         alike = np.flatnonzero(leads == lead)
         order[alike], keep[alike] = experts.levels(forecast[alike], last[alike], int(lead))
-    return Sight(order, keep, _is_live(foresight, terms), logs, bands)
+    return Sight(order, keep, _is_live(foresight, terms), np.asarray(newest.known.any(axis=1)), logs, bands)
 
 
 def _levels(foresight: Foresight, sight: Sight, terms: Terms) -> Levels:
-    """Blend what the experts want; a serving without any known bucket has no level at all."""
+    """Blend what the experts want; a serving of which nothing was measured for a day has no level at all: NaN."""
     weights = np.where(sight.is_live, foresight.mixture.weights, 0.0)
     weights = weights / weights.sum(axis=1, keepdims=True)
     by_forecast = ~experts.TABLE.is_rule
@@ -307,7 +312,7 @@ def _levels(foresight: Foresight, sight: Sight, terms: Terms) -> Levels:
     for lead in np.unique(leads):
         alike = leads == lead
         logs[alike] = band.at_horizon(sight.bands, int(lead) + 1)[alike]
-    is_unknown = np.where(foresight.seen > 0, 0.0, np.nan)
+    is_unknown = np.where(sight.is_seen, 0.0, np.nan)
     edges = np.expm1(logs) * foresight.scale[:, None] + is_unknown[:, None]
     near = sight.bands[0]
     upper = near[:, 1] + _BROKEN * (near[:, 2] - near[:, 1])
@@ -319,7 +324,7 @@ def _levels(foresight: Foresight, sight: Sight, terms: Terms) -> Levels:
         low=np.maximum(edges[:, 0], 0.0),
         median=edges[:, 1],
         high=edges[:, 2],
-        is_reactive=foresight.seen < _LEAST_BUCKETS,
+        is_reactive=(foresight.seen < _LEAST_BUCKETS) | ~sight.is_seen,
     )
 
 

@@ -66,9 +66,11 @@ def advance(seasons: Seasons, demand: NDArray[np.floating], unit: Array, end_ind
     """Return the seasons after one more bucket; `demand` holds the newest ones, that bucket last."""
     day = seasons.season.shape[1]
     log, known = log_demand(demand, unit)
-    now, is_known = log[:, -1], known[:, -1]
+    is_known = known[:, -1]
     position = (end_index - 1) % day
     season, weight, total = seasons.season.copy(), seasons.weight.copy(), seasons.total.copy()
+    # A gap longer than the window leaves no last value: then what was expected stands in for it.
+    now = np.where(known.any(axis=1), log[:, -1], seasons.level + season[:, position])
     level = np.where(np.isnan(seasons.level), np.where(is_known, now, np.nan), seasons.level)
     level = level + _LEVEL_GAIN * (now - season[:, position] - level)
     season[:, position] += np.where(is_known, _SEASON_GAIN * (now - level - season[:, position]), 0.0)
