@@ -14,6 +14,7 @@ from baseload.plan.placement.cascade import NEVER, cascades, pools_by_speed
 from baseload.plan.placement.near import Near
 from baseload.sim.case import Case, FloatArray, IntArray, View, Wanted
 from baseload.sim.leads import steps_of, told_lead_seconds
+from baseload.sim.policies.pipeline import Pipeline, whole_buckets
 
 BUCKET_SECONDS = 600.0
 SPAN_STEPS = 2
@@ -33,7 +34,7 @@ class TwoPools:
     _covered: FloatArray
     _foresight: Foresight
     _grid: Grid
-    _due: IntArray
+    _pipeline: Pipeline
 
     def begin(self, case: Case) -> None:
         """Forget everything; learn near levels from the case's history."""
@@ -59,7 +60,7 @@ class TwoPools:
         earlier = 0 if case.history is None else case.history.shape[1]
         self._covered = np.full((servings, earlier + steps), np.nan)
         self._foresight = begin(servings, self._grid)
-        self._due = np.zeros((servings, max(slow, 1)), dtype=np.int64)
+        self._pipeline = Pipeline(servings, np.array([slow]))
         for done in range(1, earlier + 1):
             self._learn(case.history[:, :done] if case.history is not None else np.empty((servings, 0)))
 
@@ -72,8 +73,7 @@ class TwoPools:
         orders, keeps = cascades(tiers, order, keep, near)
         wanted = Wanted(np.zeros_like(view.ready), np.zeros_like(view.ready))
         wanted.order[:, self._pools], wanted.keep[:, self._pools] = orders, keeps
-        slow = self._pools[0]
-        self._remember(orders[:, 0] - view.ready[:, slow] - view.pending[:, slow])
+        self._pipeline.end_step((wanted.order - view.ready - view.pending)[:, self._pools[:1]])
         return wanted
 
     def _learn(self, demand: FloatArray) -> FloatArray:
@@ -94,33 +94,13 @@ class TwoPools:
 
     def _block(self, steps: int) -> DemandBlock:
         """Near levels in buckets, the last one perhaps still running."""
-        size = self._bucket_steps
-        count = -(-steps // size)
-        padded = np.full((len(self._covered), count * size), np.nan)
-        padded[:, :steps] = self._covered[:, :steps]
-        return DemandBlock(np.nanmean(padded.reshape(len(padded), count, size), axis=2), self._grid, count)
+        buckets = whole_buckets(self._covered[:, :steps], self._bucket_steps)
+        return DemandBlock(buckets, self._grid, buckets.shape[1])
 
     def _tier(self, view: View, index: int) -> IntArray:
         """Ready ones of a pool, what of its orders serves when a fast one would, and its most: (servings, 3)."""
         pool = self._pools[index]
         ready, pending = view.ready[:, pool], view.pending[:, pool]
-        soon = pending if index else np.minimum(self._arrived(pending)[:, : self._leads[1] + 1].sum(axis=1), pending)
+        due = pending if index else self._pipeline.due(pending[:, None])[:, 0, : self._leads[1] + 1].sum(axis=1)
+        soon = np.minimum(due, pending)
         return np.stack([ready, soon, np.full_like(ready, self._most[index])], axis=1)
-
-    def _arrived(self, pending: IntArray) -> IntArray:
-        """Orders of the slow pool by the step they are due in: what is gone from them came, or was never taken."""
-        missing = np.maximum(self._due.sum(axis=1) - pending, 0)
-        before = np.cumsum(self._due, axis=1) - self._due
-        self._due = self._due - np.clip(missing[:, None] - before, 0, self._due)
-        return self._due
-
-    def _remember(self, more: IntArray) -> None:
-        """Cancel the newest of what is ordered no longer, note what is ordered now, and move on by a step."""
-        newest_first = self._due[:, ::-1]
-        before = np.cumsum(newest_first, axis=1) - newest_first
-        left = (newest_first - np.clip(np.maximum(-more, 0)[:, None] - before, 0, newest_first))[:, ::-1]
-        self._due = np.zeros_like(left)
-        self._due[:, :-1] = left[:, 1:]
-        # What has not come when it was due may come any time.
-        self._due[:, 0] += left[:, 0]
-        self._due[:, -1] += np.maximum(more, 0)
