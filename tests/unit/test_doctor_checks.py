@@ -104,6 +104,13 @@ def trouble(what: Trouble) -> Any:
     return replace(metrics(), server=Server("http://p:9090", trouble=what, detail="said why"))
 
 
+def rented() -> dict[str, Any]:
+    """The pool, but rented by use, which the serving's spec does not allow."""
+    raw = pool()
+    raw["spec"]["billing"] = "OnDemand"
+    return raw
+
+
 FOREIGN = "kubectl delete hpa chat-scaler -n team-a"
 EDIT_APPLIED = "kubectl apply edit-last-applied deployment/chat -n team-a"
 RELABEL = 'set baseload_workload="Deployment/chat" when the pods are scraped'
@@ -245,6 +252,13 @@ FAULTS: list[tuple[str, dict[str, Any], str, str, str]] = [
         {"targets": targets(deployment(resource="amd.com/gpu"))},
         "ask for amd.com/gpu, and the pools have nvidia.com/gpu",
         "CapacityPool for that resource",
+        "fault",
+    ),
+    (
+        "accelerators",
+        {"pools": (rented(),)},
+        "may use none of the 1 pools that take its pods, such as 'owned': its billing is OnDemand",
+        "spec.poolSelector and spec.burst",
         "fault",
     ),
     ("accelerators", {"pools": ()}, "there is none", "kubectl apply -f manifests/examples", "warning"),

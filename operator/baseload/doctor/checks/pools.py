@@ -67,7 +67,14 @@ def pods_find_a_pool(facts: Facts, world: World) -> Iterator[Finding]:
         yield warning("CapacityPool", found, "kubectl apply -f manifests/examples/capacitypool.yaml, after an edit")
         return
     for entry, accepted, workload in world.scaled():
-        if world.book.pools_for(workload.shape).pools:
+        choice = world.book.pools_for(workload.shape, accepted.pool_rule)
+        if choice.pools:
+            continue
+        if choice.barred:
+            first = choice.barred[0]
+            found = f"may use none of the {len(choice.barred)} pools that take its pods, such as '{first.name}'"
+            remedy = f"kubectl edit msv {entry.key.name} -n {entry.key.namespace}: spec.poolSelector and spec.burst"
+            yield fault(str(entry.key), f"{found}: {first.message}", remedy)
             continue
         asked = ", ".join(name for name, _ in workload.shape.requests)
         where = f"{accepted.target.kind} '{accepted.target.name}'"
