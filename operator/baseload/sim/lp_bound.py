@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import highspy
 import numpy as np
-from highspy._core import _Highs
 
 from baseload.errors import BaseloadError
+from baseload.plan.placement.solver import make_solver
 from baseload.sim.bound import Bound
 from baseload.sim.case import Case, FloatArray, IntArray, SimPool
 from baseload.sim.leads import median_lead_steps, steps_of
@@ -144,9 +144,7 @@ class _Rows:
 
     def minimise(self, costs: FloatArray, upper: FloatArray) -> tuple[FloatArray, float]:
         """Solve with columns in 0..upper; the values and the objective."""
-        # highspy.Highs() writes a banner to the standard output, where our JSON may go.
-        solver = _Highs()
-        solver.setOptionValue("output_flag", False)  # noqa: FBT003
+        solver = make_solver()
         model = highspy.HighsLp()
         model.num_col_, model.num_row_ = len(costs), sum(len(part) for part in self._lower)
         model.col_cost_, model.col_lower_, model.col_upper_ = costs, np.zeros(len(costs)), upper

@@ -7,6 +7,8 @@ import numpy as np
 from highspy._core import _Highs
 from numpy.typing import ArrayLike, NDArray
 
+from baseload.plan.placement.solver import make_solver
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -64,7 +66,7 @@ class Program:
 
     def solve(self, time_limit_seconds: float, gap: float = 0.0, start: FloatArray | None = None) -> Outcome | None:
         """Solve to a relative `gap` from `start`; None when no solution within the gap was proven in the time."""
-        solver = _solver(time_limit_seconds, gap)
+        solver = make_solver(time_limit_seconds, gap)
         integers = np.concatenate(self._integers)
         self._load(solver, integers)
         if start is not None:
@@ -100,15 +102,3 @@ class Program:
             values,
             integers.astype(np.int32),
         )
-
-
-def _solver(time_limit_seconds: float, gap: float) -> _Highs:
-    """A silent solver on one thread with a fixed seed: the same programme has the same answer."""
-    # highspy.Highs() writes a banner to the standard output.
-    solver = _Highs()
-    solver.setOptionValue("output_flag", False)  # noqa: FBT003 (the solver's own signature)
-    solver.setOptionValue("threads", 1)
-    solver.setOptionValue("random_seed", 0)
-    solver.setOptionValue("time_limit", time_limit_seconds)
-    solver.setOptionValue("mip_rel_gap", gap)
-    return solver
