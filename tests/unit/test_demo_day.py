@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from baseload.errors import ConfigError
+from baseload.lab.bench_day import DAY, made_week
+from baseload.lab.bench_day import SPEED as BENCH_SPEED
 from baseload.lab.day_search import HpaRule, Rehearsal
 from baseload.lab.demand import demand_of
 from baseload.lab.demo_day import LEAD_IN_SECONDS, bucket_seconds, read_day, write_history
@@ -40,6 +42,14 @@ def test_a_day_begins_with_a_minute_of_the_day_before(week: Path) -> None:
     assert trace.rates.rate_at(LEAD_IN_SECONDS + 100.0) == pytest.approx(3.0)
     assert trace.earlier.duration_seconds == pytest.approx(400.0 - LEAD_IN_SECONDS)
     assert trace.earlier.rate_at(100.0) == pytest.approx(1.0)
+
+
+def test_the_made_week_has_the_day_of_the_bench(tmp_path: Path) -> None:
+    """Without a recording the bench plays a week that is made, with five days of history."""
+    trace = read_day(DemoOptions(trace=made_week(tmp_path), day=DAY, speed=BENCH_SPEED))
+    assert trace.seconds == 400
+    assert trace.earlier is not None
+    assert trace.earlier.duration_seconds == pytest.approx(5 * 400.0 - LEAD_IN_SECONDS)
 
 
 @pytest.mark.parametrize("day", [1, 4])

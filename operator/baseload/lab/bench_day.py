@@ -84,7 +84,7 @@ def _options(folder: Path) -> DemoOptions:
     shared = Path(os.environ.get(FOLDER_VARIABLE, "../shared/traces"))
     recorded = (shared / _WEEK).is_file() and (shared / _REQUESTS).is_file()
     return DemoOptions(
-        trace=shared / _WEEK if recorded else _made_week(folder),
+        trace=shared / _WEEK if recorded else made_week(folder),
         lengths=shared / _REQUESTS if recorded else None,
         day=DAY,
         speed=SPEED,
@@ -96,7 +96,8 @@ def _options(folder: Path) -> DemoOptions:
     )
 
 
-def _made_week(folder: Path) -> Path:
+def made_week(folder: Path) -> Path:
+    """Write a week of demand that is made into a folder and return the file."""
     trace, path = generate(Shape(days=7.0), seed=1), folder / "synthetic-week.csv"
     with path.open("w", newline="") as file:
         rows = csv.writer(file)
