@@ -32,7 +32,7 @@ def options(week: Path, day: int, **given: object) -> DemoOptions:
     return DemoOptions(trace=week, day=day, speed=SPEED, peak_replicas=2.0, **given)  # type: ignore[arg-type]
 
 
-def test_a_day_begins_with_a_minute_of_the_day_before(week: Path) -> None:
+def test_a_day_begins_with_the_end_of_the_day_before(week: Path) -> None:
     """The lead-in has the rate of the evening before, the counted part that of the day, earlier days come before."""
     trace = read_day(options(week, 3))
     assert (trace.seconds, trace.lead_in_seconds) == (200, LEAD_IN_SECONDS)

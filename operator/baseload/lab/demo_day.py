@@ -1,6 +1,6 @@
 """One day of a longer recording as the demand of a run, and the days before it as history for the operator.
 
-The last minute of the day before is played first and not counted: an operator that has history has also been running.
+The last three minutes of the day before are played first and not counted: an operator with history has been running.
 """
 
 import csv
@@ -17,7 +17,8 @@ from baseload.lab.scenario import DAY_SECONDS, DEFAULT_PEAK_REPLICAS, DemoOption
 from baseload.sim.requests.arrivals import Lengths, RateProfile, SampledLengths
 from baseload.sim.traces.cutting import read_trace as read_steps
 
-LEAD_IN_SECONDS: Final = 60
+LEAD_IN_SECONDS: Final = 180
+"""Long enough for the operator to have learned what a replica can do, as one that has run for days has."""
 BUCKETS_PER_DAY: Final = 72
 """Twice as long as the 144 of ten minutes in production: with 400 s a day a bucket then holds two or three scrapes."""
 
