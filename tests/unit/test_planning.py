@@ -58,7 +58,7 @@ class Reader:
 
     def __init__(self, days: int = DAYS) -> None:
         self.days = days
-        self.fails = False
+        self.failure: Exception | None = None
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.read_for: list[set[ServingKey]] = []
@@ -67,8 +67,8 @@ class Reader:
         """The last days, in one slice."""
         self.read_for.append({request.key for request in requests})
         await self.may_answer.wait()
-        if self.fails:
-            raise MetricsError("refused")
+        if self.failure is not None:
+            raise self.failure
         part = Slice(whole.end - self.days * GRID.buckets_per_day, whole.end)
         day = 3000.0 - 2000.0 * np.cos(2 * np.pi * np.arange(part.first, part.end) / GRID.buckets_per_day)
         yield Past(part, {request.key: day for request in requests})
@@ -176,10 +176,11 @@ async def test_a_serving_that_comes_later_is_read_and_planned() -> None:
     assert world.reader.read_for == [{CHAT}, {late}]
 
 
-async def test_a_prometheus_without_a_past_does_not_stop_the_planner() -> None:
+@pytest.mark.parametrize("failure", [MetricsError("refused"), ValueError("a bug of ours")])
+async def test_a_prometheus_without_a_past_does_not_stop_the_planner(failure: Exception) -> None:
     """What cannot be read is tried again, and the serving goes on without."""
     world = World(reader=Reader())
-    world.reader.fails = True
+    world.reader.failure = failure
     for _ in range(30):
         world.tick()
     await world.until()

@@ -57,7 +57,14 @@ class PastKeeper:
             if self._given is not None and self.book.fill(self._given):
                 # What a file says is enough to begin with, however long Prometheus takes.
                 self._told(new)
-            if not await self._read_past(new):
+            try:
+                is_whole = await self._read_past(new)
+            except Exception:
+                # A bug here must not end the process: scaling goes on without a past.
+                logger.exception("history could not be read")
+                self._told(new)
+                is_whole = False
+            if not is_whole:
                 logger.warning("history is read again later", extra={"after_seconds": RETRY_SECONDS})
                 await asyncio.sleep(RETRY_SECONDS)
 
