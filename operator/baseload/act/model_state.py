@@ -17,7 +17,7 @@ FIELDS = tuple(field.name for field in fields(ReplicaModel))
 def model_to_status(model: ReplicaModel, rps_per_replica: float | None) -> dict[str, Any]:
     """The learned sums as JSON text in the order of the fields, and three numbers for people (None removes one)."""
     law = fit(model)
-    values = [None if value is None else float(f"{value:.12g}") for value in asdict(model).values()]
+    values = [None if value is None else float(f"{value:.10g}") for value in asdict(model).values()]
     return {
         "stateVersion": STATE_VERSION,
         "state": orjson.dumps(values).decode(),

@@ -8,6 +8,7 @@ load was inside what the model allowed, the model was too hopeful and its capaci
 from dataclasses import dataclass, replace
 
 from baseload.api.reasons import Reason
+from baseload.plan.capacity import Capacity
 from baseload.plan.memory import ServingMemory
 from baseload.plan.signals import Signal, Value
 from baseload.plan.sizing import Size, SizingInput, number
@@ -98,16 +99,29 @@ def _still_loaded(given: SizingInput) -> bool:
 
 
 def correct(given: SizingInput, now: float) -> ServingMemory:
-    """Cut the trusted capacity when the objective was missed inside it, give it back slowly when it holds."""
+    """Cut the trusted capacity when the objective was missed inside it, give it back slowly when it holds.
+
+    The miss is the model's fault only if, for as long as the attainment looks back, no more was running than the model
+    allows, nothing waited, and no capacity that had been wanted was late.
+    """
     memory, model, capacity = given.memory, given.memory.model, given.capacity
     if capacity is None or model.load_factor_time == 0.0:
         return replace(memory, model=replace(model, load_factor_time=model.load_factor_time or now))
-    settled = now - memory.ready_since >= SETTLE_SECONDS and now - model.load_factor_time >= SETTLE_SECONDS
-    inside = _per_replica(given) <= capacity.running_at(max(given.target.ready, 1))
-    if settled and inside and seen_breach(given) is not None and number(given.signals.waiting) < 1:
+    if _excuses(given, capacity):
+        return replace(memory, excused_time=now)
+    since = max(memory.ready_since, model.load_factor_time, memory.excused_time)
+    if now - since < SETTLE_SECONDS:
+        return memory
+    if seen_breach(given) is not None:
         factor = max(model.load_factor * CUT, LOWEST_FACTOR)
         return replace(memory, model=replace(model, load_factor=factor, load_factor_time=now))
-    if model.load_factor < 1.0 and settled and seen_breach(given) is None:
+    if model.load_factor < 1.0:
         factor = min(model.load_factor + RECOVERY_PER_SECOND * (now - model.load_factor_time), 1.0)
         return replace(memory, model=replace(model, load_factor=factor, load_factor_time=now))
     return memory
+
+
+def _excuses(given: SizingInput, capacity: Capacity) -> bool:
+    """Whether something else than a hopeful model explains a miss: load beyond it, a queue, or late capacity."""
+    beyond = _per_replica(given) > capacity.running_at(max(given.target.ready, 1))
+    return beyond or number(given.signals.waiting) >= 1 or given.target.ready < given.target.wanted

@@ -4,6 +4,7 @@ All of it is either kept in status or can be learned again from Prometheus; a fr
 """
 
 from dataclasses import dataclass, field, replace
+from math import inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,8 +12,10 @@ class ReplicaModel:
     """The learned law of one replica: inter-token time over running sequences, `ITL = alpha + slope * B`.
 
     `weight` and the five sums are the information behind the fit, in replica samples with forgetting, seconds and
-    sequences. `time_to_first_token_unloaded_seconds` is S in `TTFT = S / (1 - rho)`; `saturated_running` is how many
-    sequences ran where requests had to wait for long, `queued_since` when that began; `load_factor` (0..1] is what
+    sequences. `time_to_first_token_unloaded_seconds` is S in `TTFT = S / (1 - rho)`; `imbalance` is how unequally
+    replicas are loaded, in multiples of random routing; `saturated_running` is how many sequences ran where requests
+    had to wait for long, `queued_since` when that began; `cache_per_sequence` is the share of the key-value cache that
+    one holds, `window_seconds` what a sample averages over; `load_factor` (0..1] is what
     experience took off the capacity, `load_factor_time` when it last did. `updated_time` is the last lesson's, before
     the first one when traffic began (0 without traffic). See docs/explanation/decision.md.
     """
@@ -27,6 +30,8 @@ class ReplicaModel:
     imbalance: float | None = None
     tokens_per_request: float | None = None
     saturated_running: float | None = None
+    cache_per_sequence: float | None = None
+    window_seconds: float = 15.0
     queued_since: float | None = None
     load_factor: float = 1.0
     load_factor_time: float = 0.0
@@ -105,6 +110,8 @@ class ServingMemory:
     `ready` and `ready_since` tell since when the same number of replicas has been ready; `breach_since` is the
     sample time of the first reading that called for more replicas than are wanted. `orders` are those that have
     neither come nor are late. `shortage_multiplier` is how much dearer a shortage is reckoned than it was set.
+    `excused_time` is when a missed objective was last no fault of the model: more was running than it allows,
+    requests waited, or capacity that was wanted had not come.
     """
 
     model: ReplicaModel = field(default_factory=ReplicaModel)
@@ -113,6 +120,7 @@ class ServingMemory:
     ready: int | None = None
     ready_since: float = 0.0
     breach_since: float | None = None
+    excused_time: float = -inf
     watched: Watched | None = None
     orders: tuple[Order, ...] = ()
     fall: Fall | None = None

@@ -61,8 +61,9 @@ def propose(snapshot: Snapshot, state: ServingState) -> Proposal | Decision:
     target = state.target
     given = _sizing_input(snapshot, state, target)
     memory = given.memory if _is_mixed(given, snapshot.now) else correct(given, snapshot.now)
-    if memory is not given.memory:
-        given = replace(given, memory=memory, capacity=capacity_of(memory.model, state.spec))
+    if memory.model is not given.memory.model:
+        given = replace(given, capacity=capacity_of(memory.model, state.spec, state.prior))
+    given = replace(given, memory=memory)
     wanted = guard(given, size(given), snapshot.now)
     memory = _remember(memory, state, wanted, target, snapshot.now)
     asked = Asked(snapshot, state, target, memory)
@@ -143,7 +144,7 @@ def _sizing_input(snapshot: Snapshot, state: ServingState, target: TargetState) 
             memory.shortage_multiplier, excess_misses(state.spec, state.signals), snapshot.tick_seconds / 3600.0
         ),
     )
-    capacity: Capacity | None = capacity_of(model, state.spec)
+    capacity: Capacity | None = capacity_of(model, state.spec, state.prior)
     return SizingInput(state=state, target=target, memory=memory, capacity=capacity, lead_seconds=lead, now=now)
 
 

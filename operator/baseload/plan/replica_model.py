@@ -6,19 +6,37 @@ and are: regressed on rates the capacity comes out up to 19 % too high, on runni
 """
 
 from dataclasses import dataclass, replace
-from math import exp, sqrt
+from math import exp, inf, sqrt
 
 from baseload.plan.memory import ReplicaModel
 from baseload.plan.signals import ReplicaSignals, ServingSignals, Value
 
-FORGETTING_SECONDS = 900.0
+FORGETTING_SECONDS = 3600.0
 """Time after which a sample has lost two thirds of its weight: long enough to average, short enough to follow."""
 
-PRIOR_LOAD_SHARE = 0.35
-"""Share of the inter-token time that grows with load, assumed before the data can tell; typical of measurements."""
+USUAL_LOAD_SHARE = 0.35
+"""Share of the inter-token time that grows with load, assumed where nothing better is known."""
 
-PRIOR_SAMPLES = 4.0
-"""Weight of that assumption, in samples whose running sequences vary by half their mean."""
+USUAL_SPREAD = 0.15
+"""Relative standard deviation of that assumption."""
+
+PRIOR_SPREAD = 0.4
+"""Relative standard deviation of a prior for an accelerator and model: engine versions differ as much."""
+
+USUAL_SCATTER = 0.05
+"""Scatter of a window's mean around the line, as a share of it, assumed with the weight of SCATTER_SAMPLES."""
+
+SCATTER_SAMPLES = 4.0
+
+LEAST_SCATTER = 0.01
+"""Windows overlap and counters are read at different moments: less scatter than this share of the mean is luck."""
+
+PROMPT_LAG = 0.028
+"""What a fit adds to the unloaded time, as a share of it, where all of the slope is prompts.
+
+A prompt slows those that run before its own request counts as running, so in a short window prompts and running
+sequences move together a little less than they do over time. Measured on seven emulated engines at 25 and 50 % of
+their capacity: 1.5 to 2.7 % (docs/explanation/replica-model.md)."""
 
 LEAST_SAMPLES = 1.0
 """Fewer effective samples than this are no model."""
@@ -32,36 +50,50 @@ QUEUE_SHARE = 0.25
 WORST_IMBALANCE = 4.0
 """Variance over mean between replicas beyond which it is an incident, not a property of the router."""
 
-SMOOTHING_SECONDS = 60.0
+SMOOTHING_SECONDS = 300.0
 """Time constant of the slowly changing numbers beside the fit."""
 
 
 @dataclass(frozen=True, slots=True)
-class Law:
-    """A fitted law: seconds at no load, seconds per running sequence, and the cautious versions of both.
+class Prior:
+    """What is believed of a replica before it was seen: seconds between tokens at no load, and more per sequence.
 
-    The line runs through the mean of the samples; `slope_high_seconds` is the upper 20 % bound of the slope and
-    `residual_seconds` the standard deviation of a window's mean around the line.
+    From the configuration of an accelerator and model, or from what a sibling on the same accelerator has learned.
     """
 
     alpha_seconds: float
     slope_seconds: float
-    slope_high_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """A fitted law: seconds at no load, seconds per running sequence, and how sure both are.
+
+    `alpha_variance`, `slope_variance` and `covariance` are those of the estimate; `residual_seconds` is the standard
+    deviation of a window's mean around the line, `mean_running` where most was seen, `samples` how much.
+    """
+
+    alpha_seconds: float
+    slope_seconds: float
+    alpha_variance: float
+    slope_variance: float
+    covariance: float
     mean_running: float
-    mean_latency_seconds: float
     residual_seconds: float
     samples: float
 
-    def running_at(self, latency_seconds: float) -> float:
-        """Sequences that may run at once, cautiously, while the inter-token time stays at `latency_seconds`."""
-        distance = latency_seconds - self.mean_latency_seconds
-        slope = self.slope_high_seconds if distance >= 0 else self.slope_seconds
-        return max(self.mean_running + distance / slope, 0.0)
+    def latency_at(self, running: float) -> float:
+        """Inter-token seconds at `running` sequences, as expected."""
+        return self.alpha_seconds + self.slope_seconds * running
+
+    def high_latency_at(self, running: float) -> float:
+        """Inter-token seconds at `running` sequences that the true law exceeds in one case of five."""
+        variance = self.alpha_variance + running * (2 * self.covariance + running * self.slope_variance)
+        return self.latency_at(running) + LOWER_BOUND_Z * sqrt(max(variance, 0.0))
 
     def load_at(self, running: float) -> float:
         """Load rho in 0..1 at `running` sequences: `rho = slope * B / (alpha + slope * B)`."""
-        work = self.slope_seconds * running
-        return work / (self.alpha_seconds + work)
+        return self.slope_seconds * running / self.latency_at(running)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,40 +105,112 @@ class Pace:
     blend: float
 
 
-def fit(model: ReplicaModel) -> Law | None:
-    """Fit the law by weighted least squares with a prior on the slope; None while too little was seen."""
+def fit(model: ReplicaModel, prior: Prior | None = None) -> Law | None:
+    """Fit the law with a prior that counts by its information; None while neither data nor a prior say anything.
+
+    Bayes' rule for a line (Gelman et al., Bayesian Data Analysis, 14): the precision of the prior, one over its
+    variance, adds to that of the data, so with every sample the prior weighs less. Without a prior for this
+    accelerator the slope is assumed from the latency seen, and the unloaded time not at all.
+    """
     if model.weight < LEAST_SAMPLES or model.sum_running <= 0 or model.sum_latency <= 0:
-        return None
-    mean_running = model.sum_running / model.weight
-    mean_latency = model.sum_latency / model.weight
-    spread = max(model.sum_running_squared - model.weight * mean_running**2, 0.0)
-    cross = model.sum_running_latency - model.weight * mean_running * mean_latency
-    scale = max(mean_running, 1.0)
-    prior_slope = PRIOR_LOAD_SHARE * mean_latency / scale
-    prior_spread = PRIOR_SAMPLES * (0.5 * scale) ** 2
-    slope = (cross + prior_slope * prior_spread) / (spread + prior_spread)
-    # The load share can be neither nothing nor all of the time: both would make capacity infinite or zero.
-    slope = min(max(slope, 0.02 * mean_latency / scale), 0.98 * mean_latency / scale)
-    variance = _residual_variance(model, mean_running, mean_latency, slope)
-    slope_error = sqrt(variance / (spread + prior_spread))
+        return None if prior is None else _prior_law(prior)
+    belief = _belief(model, prior)
+    # The noise decides how much a sample says, and follows from the line that it decides: twice is enough.
+    noise = (USUAL_SCATTER * model.sum_latency / model.weight) ** 2
+    law = _line(model, belief, noise)
+    return _without_lag(_line(model, belief, _noise(model, law)), model)
+
+
+def _without_lag(law: Law, model: ReplicaModel) -> Law:
+    """Turn the line around the mean of what was seen by what prompts have hidden from it (PROMPT_LAG)."""
+    first, tokens = model.time_to_first_token_unloaded_seconds, model.tokens_per_request
+    if first is None or not tokens or law.mean_running <= 0:
+        return law
+    prompt_share = min(max((first - law.alpha_seconds) / (tokens * law.slope_seconds), 0.0), 1.0)
+    hidden = PROMPT_LAG * prompt_share * law.alpha_seconds
+    return replace(
+        law,
+        alpha_seconds=law.alpha_seconds - hidden,
+        slope_seconds=law.slope_seconds + hidden / law.mean_running,
+    )
+
+
+def prior_of(model: ReplicaModel) -> Prior | None:
+    """What a sibling on the same accelerator may believe before it has seen anything itself; None of no model."""
+    law = fit(model)
+    return None if law is None else Prior(law.alpha_seconds, law.slope_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Belief:
+    """A prior in the form of Bayes' rule: means and precisions (one over variance)."""
+
+    alpha: float
+    alpha_precision: float
+    slope: float
+    slope_precision: float
+
+
+def _belief(model: ReplicaModel, prior: Prior | None) -> _Belief:
+    if prior is None:
+        running, latency = model.sum_running / model.weight, model.sum_latency / model.weight
+        slope = USUAL_LOAD_SHARE * latency / max(running, 1.0)
+        return _Belief(0.0, 0.0, slope, (USUAL_SPREAD * slope) ** -2)
+    alpha, slope = prior.alpha_seconds, prior.slope_seconds
+    return _Belief(alpha, (PRIOR_SPREAD * alpha) ** -2, slope, (PRIOR_SPREAD * slope) ** -2)
+
+
+def _prior_law(prior: Prior) -> Law:
+    alpha, slope = prior.alpha_seconds, prior.slope_seconds
     return Law(
-        alpha_seconds=mean_latency - slope * mean_running if mean_running <= scale else mean_latency * 0.02,
+        alpha_seconds=alpha,
         slope_seconds=slope,
-        slope_high_seconds=slope + LOWER_BOUND_Z * slope_error,
-        mean_running=mean_running,
-        mean_latency_seconds=mean_latency,
-        residual_seconds=sqrt(variance),
+        alpha_variance=(PRIOR_SPREAD * alpha) ** 2,
+        slope_variance=(PRIOR_SPREAD * slope) ** 2,
+        covariance=0.0,
+        mean_running=0.0,
+        residual_seconds=USUAL_SCATTER * alpha,
+        samples=0.0,
+    )
+
+
+def _line(model: ReplicaModel, belief: _Belief, noise: float) -> Law:
+    """The posterior line: precisions of data (sums over `noise`, a variance) and belief added, the 2 x 2 solved."""
+    alpha_precision = model.weight / noise + belief.alpha_precision
+    slope_precision = model.sum_running_squared / noise + belief.slope_precision
+    shared = model.sum_running / noise
+    alpha_pull = model.sum_latency / noise + belief.alpha_precision * belief.alpha
+    slope_pull = model.sum_running_latency / noise + belief.slope_precision * belief.slope
+    determinant = alpha_precision * slope_precision - shared**2
+    slope = (alpha_precision * slope_pull - shared * alpha_pull) / determinant
+    running, latency = model.sum_running / model.weight, model.sum_latency / model.weight
+    # The load share can be neither nothing nor all of the time: both would make capacity infinite or zero.
+    slope = min(max(slope, 0.02 * latency / max(running, 1.0)), 0.98 * latency / max(running, 1.0))
+    return Law(
+        alpha_seconds=(alpha_pull - shared * slope) / alpha_precision,
+        slope_seconds=slope,
+        alpha_variance=slope_precision / determinant,
+        slope_variance=alpha_precision / determinant,
+        covariance=-shared / determinant,
+        mean_running=running,
+        residual_seconds=sqrt(noise),
         samples=model.weight,
     )
 
 
-def _residual_variance(model: ReplicaModel, mean_running: float, mean_latency: float, slope: float) -> float:
-    """Variance of the latency around the line, never below (2 % of the mean)^2: windows overlap and lie a little."""
-    total = model.sum_latency_squared - model.weight * mean_latency**2
-    cross = model.sum_running_latency - model.weight * mean_running * mean_latency
-    spread = model.sum_running_squared - model.weight * mean_running**2
-    residual = max(total - 2 * slope * cross + slope**2 * spread, 0.0)
-    return max(residual / max(model.weight - 2.0, 1.0), (0.02 * mean_latency) ** 2)
+def _noise(model: ReplicaModel, law: Law) -> float:
+    """Variance of a window's mean latency around the line, with a few samples' worth of what is usual."""
+    alpha, slope = law.alpha_seconds, law.slope_seconds
+    squares = (
+        model.sum_latency_squared
+        + alpha**2 * model.weight
+        + slope**2 * model.sum_running_squared
+        + 2 * (alpha * slope * model.sum_running - alpha * model.sum_latency - slope * model.sum_running_latency)
+    )
+    mean = model.sum_latency / model.weight
+    usual = SCATTER_SAMPLES * (USUAL_SCATTER * mean) ** 2
+    measured = (max(squares, 0.0) + usual) / (model.weight + SCATTER_SAMPLES)
+    return max(measured, (LEAST_SCATTER * mean) ** 2)
 
 
 def learn(
@@ -134,7 +238,7 @@ def learn(
     newest = weight * len(usable) / learned.weight if learned.weight > 0 else 0.0
     pace = Pace(now, window_seconds, max(1.0 - exp(-elapsed / SMOOTHING_SECONDS), newest))
     changes = _beside(learned, usable, signals, pace, settled=settled)
-    return replace(learned, updated_time=now, **changes)  # type: ignore[arg-type]
+    return replace(learned, updated_time=now, window_seconds=window_seconds, **changes)  # type: ignore[arg-type]
 
 
 def learn_nothing(model: ReplicaModel, now: float) -> ReplicaModel:
@@ -188,12 +292,28 @@ def _beside(
         changes["time_to_first_token_unloaded_seconds"] = _follow(
             model.time_to_first_token_unloaded_seconds, unloaded / len(first), pace.blend
         )
-    if settled and len(usable) >= 2:
-        mean = sum([s.running for s in usable]) / len(usable)
-        variance = sum([(s.running - mean) ** 2 for s in usable]) / (len(usable) - 1)
-        measured = min(variance / max(mean, 1.0), WORST_IMBALANCE)
-        changes["imbalance"] = _follow(model.imbalance, measured, pace.blend)
+    held = [(s.cache_usage, s.running) for s in usable if s.cache_usage is not None]
+    if held:
+        each = sum([usage for usage, _ in held]) / sum([running for _, running in held])
+        changes["cache_per_sequence"] = _follow(model.cache_per_sequence, each, pace.blend)
+    if law and settled and len(usable) >= 2:
+        changes["imbalance"] = _follow(model.imbalance, _imbalance(model, law, usable, pace), pace.blend)
     return changes
+
+
+def _imbalance(model: ReplicaModel, law: Law, usable: list[ReplicaSignals], pace: Pace) -> float:
+    """How unequally replicas are loaded, in multiples of what requests sent at random would do.
+
+    At random the variance of running sequences between replicas is `B / (1 - rho)` at any moment (a queue that shares
+    its processor), and less in the mean of a window that is longer than a request's stay: `r (1 - r / 3)` of it for
+    a stay of r windows.
+    """
+    mean = sum([s.running for s in usable]) / len(usable)
+    variance = sum([(s.running - mean) ** 2 for s in usable]) / (len(usable) - 1)
+    slack = 1.0 - law.load_at(mean)
+    stay = (model.tokens_per_request or inf) * law.latency_at(mean) / slack / pace.window_seconds
+    averaged = stay * (1.0 - stay / 3.0) if stay < 1.0 else 1.0 - 1.0 / (3.0 * stay)
+    return min(variance * slack / (max(mean, 1.0) * averaged), WORST_IMBALANCE)
 
 
 def _saturation(

@@ -11,6 +11,7 @@ from baseload.api.reasons import Reason
 from baseload.plan.memory import ServingMemory
 from baseload.plan.outlook import Outlook
 from baseload.plan.pool_offer import NO_SETTINGS, UNPRICED, Economics, PoolOffer
+from baseload.plan.replica_model import Prior
 from baseload.plan.schedule import ScheduleWindow
 from baseload.plan.signals import ServingSignals
 
@@ -181,6 +182,7 @@ class ServingState:
     `draining_replicas` still finish their requests before they go, seen by the listing of pods that began at
     `pods_time`. `start_up_seconds` is pod bound to Ready. `windows` are its schedules around now.
     `outlook` is what the planner foresees, in output tokens per second; None while it has no history to learn from.
+    `prior` is what is believed of its replicas before they were seen; None without configuration or sibling.
     """
 
     key: ServingKey
@@ -203,6 +205,7 @@ class ServingState:
     pods_time: float = inf
     windows: tuple[ScheduleWindow, ...] = ()
     outlook: Outlook | None = None
+    prior: Prior | None = None
 
 
 @dataclass(frozen=True, slots=True)

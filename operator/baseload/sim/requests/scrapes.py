@@ -125,8 +125,8 @@ class Scrapes:
             return None
         # Little's law: sequence-seconds of decoding over the window.
         first = increase.first_seconds / increase.firsts if increase.firsts else None
-        running = increase.gap_seconds / seconds
-        return ReplicaSignals(replica.name, now, running, increase.gap_seconds / increase.gaps, first, None)
+        running, usage = increase.gap_seconds / seconds, replica.engine.cache_usage
+        return ReplicaSignals(replica.name, now, running, increase.gap_seconds / increase.gaps, first, usage)
 
 
 def _share(target: LatencyTarget | None, inside: int, of: int, now: float) -> Signal:
