@@ -5,7 +5,15 @@ from pathlib import Path
 import click
 
 from baseload.errors import ConfigError
-from baseload.lab import bench_day, bench_engine, bench_ha, bench_operator, bench_plan, bench_two_pools
+from baseload.lab import (
+    bench_day,
+    bench_engine,
+    bench_ha,
+    bench_operator,
+    bench_plan,
+    bench_replica_model,
+    bench_two_pools,
+)
 from baseload.sim import bench_backtest, bench_fluid, bench_forecast, bench_placement
 from baseload.sim.bench import run_bench
 
@@ -19,6 +27,7 @@ _BENCHES = {
         bench_backtest.BENCH,
         bench_two_pools.BENCH,
         bench_engine.BENCH,
+        bench_replica_model.BENCH,
         bench_operator.BENCH,
         bench_ha.BENCH,
         bench_day.BENCH,
