@@ -6,6 +6,7 @@ import click
 
 from baseload.errors import ConfigError
 from baseload.lab import (
+    bench_agreement,
     bench_day,
     bench_engine,
     bench_ha,
@@ -26,6 +27,7 @@ _BENCHES = {
         bench_fluid.BENCH,
         bench_backtest.BENCH,
         bench_two_pools.BENCH,
+        bench_agreement.BENCH,
         bench_engine.BENCH,
         bench_replica_model.BENCH,
         bench_operator.BENCH,
