@@ -14,6 +14,7 @@ import hypothesis
 import pytest
 from audit_proof import PROOF, AuditProof, is_whole_suite
 
+import baseload.cli  # noqa: F401 (first: it says how many threads numpy may use)
 from baseload.lab.cluster import LAB_VARIABLE, Lab
 from baseload.lab.kubectl import Kubectl
 

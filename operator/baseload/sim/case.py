@@ -116,7 +116,7 @@ class Policy(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trajectory:
-    """What happened, step by step: arrays of shape (servings, steps) or (servings, steps, pools)."""
+    """What happened, step by step: arrays of shape (servings, steps) or (servings, steps, pools); CPU seconds."""
 
     case: Case
     policy: str

@@ -144,7 +144,8 @@ def warm(block: DemandBlock, terms: Terms, days: int = 3) -> Foresight:
 
     Regressions are made before the first replayed bucket and then renewed as ever, so no expert knows its future.
     """
-    foresight = _start(begin(len(block.demand), block.grid), block, terms, days * block.grid.buckets_per_day)
+    replayed = max(days * block.grid.buckets_per_day, 1)
+    foresight = _start(begin(len(block.demand), block.grid), block, terms, replayed)
     return advance(foresight, block, terms)
 
 
