@@ -77,6 +77,15 @@ def test_work_that_nobody_took_is_no_backlog() -> None:
     assert (decision.final, decision.reason) == (9, Reason.FORECAST_ROSE)
 
 
+def test_a_replica_carries_one_unit_for_ever() -> None:
+    """After a day of ticks without a lesson the same level is still the same number."""
+    tick = OperatorTick(1, 600.0)
+    arrays = np.array([7.0]), np.array([7]), np.array([0])
+    for step in range(144):
+        decision = tick.decide(600.0 * (step + 1), *arrays, [outlook(7.25, 7.25)])[0]
+    assert decision.final == 7
+
+
 def test_steps_make_buckets_of_which_a_day_has_144() -> None:
     """Two-minute steps: five a bucket; hourly steps are buckets themselves; a gap counts by what was seen of it."""
     short = replace(case([1.0, 2.0, np.nan, 4.0, 5.0, 9.0]), step_seconds=120.0, steps_per_day=720)

@@ -5,7 +5,7 @@ measures the decision and not the learning of capacity, which has tests of its o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isnan
 
 import numpy as np
@@ -91,6 +91,8 @@ class OperatorTick:
     ) -> tuple[Decision, ...]:
         """Ask `plan()` once; all arrays have the shape (servings,), demand in replicas, NaN where nothing is seen."""
         now = START_SECONDS + now_seconds
+        # As if it had been learned until now: what nobody learns from for a while is trusted less, and carries less.
+        model = replace(_MODEL, updated_time=now, load_factor_time=now)
         states = tuple(
             ServingState(
                 key=self._keys[row],
@@ -98,7 +100,7 @@ class OperatorTick:
                 spec=self.spec,
                 target=TargetState("Deployment", self._keys[row].name, "uid", has + coming, has),
                 signals=_signals(wants, has, now),
-                memory=self.memories[row],
+                memory=replace(self.memories[row], model=model),
                 start_up_seconds=self.start_up_seconds,
                 outlook=outlooks[row],
             )
@@ -115,7 +117,7 @@ def _signals(demand: float, ready: int, now: float) -> ServingSignals:
     if isnan(demand):
         return ServingSignals(offered_rps=_GAP, running=_GAP, waiting=_GAP)
     # What no replica took is lost at the end of its step, so nothing waits and no replica is above its limit.
-    running = min(demand, 0.999 * ready) * _RUNNING
+    running = 0.999 * min(demand, ready) * _RUNNING
     return ServingSignals(
         offered_rps=Value(demand * _REPLICA_RPS, now), running=Value(running, now), waiting=Value(0.0, now)
     )
