@@ -10,6 +10,7 @@ from baseload.lab import (
     bench_day,
     bench_engine,
     bench_ha,
+    bench_lab_agreement,
     bench_operator,
     bench_plan,
     bench_replica_model,
@@ -32,6 +33,7 @@ _BENCHES = {
         bench_replica_model.BENCH,
         bench_operator.BENCH,
         bench_ha.BENCH,
+        bench_lab_agreement.BENCH,
         bench_day.BENCH,
     )
 }
