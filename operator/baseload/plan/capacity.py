@@ -1,12 +1,13 @@
 """How much load one replica carries inside the objective, and how many replicas a load needs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from math import ceil, inf, log, sqrt
 from statistics import NormalDist
 
 from baseload.plan.memory import ReplicaModel
-from baseload.plan.replica_model import Law, Prior, fit
+from baseload.plan.replica_model import LOWER_BOUND_Z, Law, Prior, fit
 from baseload.plan.snapshot import LatencyTarget, ServingSpec
 
 HIGHEST_LOAD = 0.8
@@ -70,9 +71,18 @@ class Latency:
         return self.scatter / sqrt(slack), AVERAGED * (self.law.slope_seconds / slack) ** 2
 
     def high_at(self, running: float, swing: float) -> float:
-        """Seconds that the objective's share `Phi(z)` of requests stays under."""
-        prompts, swings = self.variances(running)
-        return self.law.high_latency_at(running) + SKEW * self.z * sqrt(running * (prompts + swings * swing))
+        """Seconds that the objective's share `Phi(z)` of requests stays under.
+
+        `high_latency_at` and `variances` written out: most of a decision's time was spent calling them.
+        """
+        law = self.law
+        growing = law.slope_seconds * running
+        latency = law.alpha_seconds + growing
+        slack = law.alpha_seconds / latency
+        scatter = self.scatter / sqrt(slack) + AVERAGED * (law.slope_seconds / slack) ** 2 * swing
+        doubt = law.alpha_variance + running * (2 * law.covariance + running * law.slope_variance)
+        high = latency + LOWER_BOUND_Z * sqrt(doubt if doubt > 0.0 else 0.0)
+        return high + SKEW * self.z * sqrt(running * scatter)
 
     def running_inside(self, target_seconds: float, swing: float) -> float:
         """Most sequences at which that is the target, within a hundredth: secants on the square root.
@@ -80,7 +90,7 @@ class Latency:
         The curve rises and bends upwards, so secants from its right end come down to the root and never pass it.
         """
         law = self.law
-        if self.high_at(0.0, swing) >= target_seconds:
+        if law.high_latency_at(0.0) >= target_seconds:
             return LEAST_RUNNING
         right = sqrt((target_seconds - law.alpha_seconds) / law.slope_seconds)
         root = 0.9 * right
@@ -98,9 +108,10 @@ class Capacity:
     """What is known of one replica's capacity under the objective.
 
     `alone` and `many` are the mean sequences that one replica, and one of very many, may run for the inter-token
-    objective (inf without one), `prompts` and `swings` the variances that lie between them; `most_running` is what the
-    engine holds at once, `load_limit` bounds rho for the time to first token, `running_limit` is how many may run at
-    any one moment; `work_seconds` is the engine time one request costs. `z` is the objective's share as a quantile.
+    objective (inf without one), `prompts` and `swings` the variances that lie between them, `margin_alone` and
+    `margin_many` their roots at both ends; `most_running` is what the engine holds at once, `load_limit` bounds rho for
+    the time to first token, `running_limit` is how many may run at any one moment; `work_seconds` is the engine time
+    one request costs. `z` is the objective's share as a quantile.
     """
 
     law: Law
@@ -108,6 +119,8 @@ class Capacity:
     many: float
     prompts: float
     swings: float
+    margin_alone: float
+    margin_many: float
     most_running: float
     running_limit: float
     load_limit: float
@@ -128,8 +141,8 @@ class Capacity:
         running = self.many
         if self.alone != self.many:
             # The margin is proportional to the root of the variance, and nearly straight between the two ends.
-            end, here, start = (sqrt(self.prompts + self.swings * s) for s in (self.imbalance, swing, DISPERSION))
-            running = self.many - (self.many - self.alone) * (here - end) / (start - end)
+            here, end = sqrt(self.prompts + self.swings * swing), self.margin_many
+            running = self.many - (self.many - self.alone) * (here - end) / (self.margin_alone - end)
         if self.most_running < inf:
             half = 0.5 * self.z * sqrt(swing)
             running = min(running, float((sqrt(half**2 + self.most_running) - half) ** 2))
@@ -137,8 +150,9 @@ class Capacity:
 
     def load_at(self, replicas: int) -> float:
         """Highest mean load rho of each of `replicas` replicas that keeps the objective."""
-        running = self.running_at(replicas)
-        load = 1.0 if running == inf else self.law.load_at(running)
+        running, law = self.running_at(replicas), self.law
+        growing = law.slope_seconds * running
+        load = 1.0 if running == inf else growing / (law.alpha_seconds + growing)
         return min(load, self.load_limit, HIGHEST_LOAD * self.load_factor)
 
     def rps_at(self, replicas: int) -> float | None:
@@ -176,6 +190,8 @@ def capacity_of(model: ReplicaModel, spec: ServingSpec, prior: Prior | None = No
         many=many,
         prompts=prompts,
         swings=swings,
+        margin_alone=sqrt(prompts + swings * DISPERSION),
+        margin_many=sqrt(prompts + swings * imbalance),
         most_running=most,
         running_limit=min(limit, most),
         load_limit=_first_token_load(model, spec.time_to_first_token),
@@ -226,17 +242,13 @@ def _first_token_load(model: ReplicaModel, target: LatencyTarget | None) -> floa
     return max(1.0 - tail * unloaded / target.seconds, 0.05)
 
 
-def replicas_for_rate(capacity: Capacity, rps: float, most: int) -> int:
-    """Least replicas (at most `most`) that serve `rps` requests per second inside the objective."""
+def replicas_for_rate(capacity: Capacity, rps: float, most: int, near: int = 1) -> int:
+    """Least replicas (at most `most`) that serve `rps` requests per second inside the objective.
+
+    The search begins at `near`: mostly the number there is, or one beside it, is the answer.
+    """
     work = rps * (capacity.work_seconds or 0.0)
-    low, high = 1, max(most, 1)
-    while low < high:
-        middle = (low + high) // 2
-        if middle * capacity.load_at(middle) >= work:
-            high = middle
-        else:
-            low = middle + 1
-    return low
+    return _least(lambda number: number * capacity.load_at(number) >= work, most, near)
 
 
 def replicas_for_level(capacity: Capacity, tokens_per_second: float, most: int) -> int:
@@ -267,13 +279,18 @@ def replicas_for_backlog(capacity: Capacity, rps: float, backlog: float, within_
     return (rps + backlog / within_seconds) * work / DRAIN_LOAD
 
 
-def replicas_for_running(capacity: Capacity, running: float, most: int) -> int:
-    """Least replicas (at most `most`) that hold `running` sequences inside the objective."""
+def replicas_for_running(capacity: Capacity, running: float, most: int, near: int = 1) -> int:
+    """Least replicas (at most `most`) that hold `running` sequences inside the objective, searched from `near`."""
+    return _least(lambda number: number * capacity.running_at(number) >= running, most, near)
+
+
+def _least(is_enough: Callable[[int], bool], most: int, near: int) -> int:
+    """Least number from 1 to `most` that is enough, `most` if none is: beside `near` first, then by halves."""
     low, high = 1, max(most, 1)
+    for guess in (near, near - 1, near + 1):
+        if low <= guess < high:
+            low, high = (low, guess) if is_enough(guess) else (guess + 1, high)
     while low < high:
         middle = (low + high) // 2
-        if middle * capacity.running_at(middle) >= running:
-            high = middle
-        else:
-            low = middle + 1
+        low, high = (low, middle) if is_enough(middle) else (middle + 1, high)
     return low

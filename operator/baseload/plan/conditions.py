@@ -22,6 +22,12 @@ HELD = frozenset(
 VALID = Condition("Accepted", Status.TRUE, Reason.ACCEPTED, "the spec is valid and its target exists")
 NOBODY_ELSE = Condition("Conflict", Status.FALSE, Reason.NO_CONFLICT, "nobody else writes the target's replicas")
 
+NOTHING_STALLS = Condition("Stalled", Status.FALSE, Reason.ACCEPTED, "nothing waits for a person")
+READY = Condition("Ready", Status.TRUE, Reason.SCALING, "metrics are readable and the intent is written")
+FRESH = Condition("MetricsAvailable", Status.TRUE, Reason.METRICS_FRESH, "all signals needed are fresh")
+NOT_LIMITED = Condition("ScalingLimited", Status.FALSE, Reason.NOT_LIMITED, "no bound holds the wanted number")
+NOT_PAUSED = Condition("Paused", Status.FALSE, Reason.NOT_PAUSED, "no pause annotation is set")
+
 
 def conditions_of(state: ServingState, limits: tuple[Limit, ...], capacity: Condition) -> tuple[Condition, ...]:
     """All conditions of a serving that is scaled, in the order they are shown; `capacity` is CapacityAvailable."""
@@ -34,7 +40,7 @@ def conditions_of(state: ServingState, limits: tuple[Limit, ...], capacity: Cond
         _limited(limits),
         _paused(state),
         NOBODY_ELSE,
-        Condition("Stalled", Status.FALSE, Reason.ACCEPTED, "nothing waits for a person"),
+        NOTHING_STALLS,
     )
 
 
@@ -63,14 +69,14 @@ def refused_conditions(reason: Reason, message: str) -> tuple[Condition, ...]:
 
 def _ready(metrics: Condition) -> Condition:
     if metrics.status is Status.TRUE:
-        return Condition("Ready", Status.TRUE, Reason.SCALING, "metrics are readable and the intent is written")
+        return READY
     return Condition("Ready", metrics.status, metrics.reason, metrics.message)
 
 
 def _metrics(state: ServingState) -> Condition:
     gap = missing_signal(state)
     if gap is None:
-        return Condition("MetricsAvailable", Status.TRUE, Reason.METRICS_FRESH, "all signals needed are fresh")
+        return FRESH
     name, missing = gap
     target = state.target
     if missing.reason is Reason.NO_SERIES and target is not None and target.ready == 0:
@@ -82,7 +88,7 @@ def _metrics(state: ServingState) -> Condition:
 def _limited(limits: tuple[Limit, ...]) -> Condition:
     lasting = [entry for entry in limits if entry.reason not in HELD]
     if not lasting:
-        return Condition("ScalingLimited", Status.FALSE, Reason.NOT_LIMITED, "no bound holds the wanted number")
+        return NOT_LIMITED
     return Condition("ScalingLimited", Status.TRUE, lasting[-1].reason, lasting[-1].message)
 
 
@@ -90,4 +96,4 @@ def _paused(state: ServingState) -> Condition:
     pause = state.pause
     if pause.scale_in or pause.scale_out or pause.replicas is not None:
         return Condition("Paused", Status.TRUE, Reason.PAUSED, pause.why)
-    return Condition("Paused", Status.FALSE, Reason.NOT_PAUSED, "no pause annotation is set")
+    return NOT_PAUSED

@@ -42,15 +42,8 @@ class Breach:
 def seen_breach(given: SizingInput) -> Breach | None:
     """The first objective whose measured attainment is below its target."""
     spec, signals = given.state.spec, given.signals
-    pairs = (
-        ("time to first token", signals.time_to_first_token_attainment, spec.time_to_first_token),
-        ("inter-token latency", signals.inter_token_attainment, spec.inter_token_latency),
-    )
-    for name, signal, target in pairs:
-        breach = _breach(name, signal, target)
-        if breach is not None:
-            return breach
-    return None
+    first = _breach("time to first token", signals.time_to_first_token_attainment, spec.time_to_first_token)
+    return first or _breach("inter-token latency", signals.inter_token_attainment, spec.inter_token_latency)
 
 
 def _breach(name: str, signal: Signal, target: LatencyTarget | None) -> Breach | None:

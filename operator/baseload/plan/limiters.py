@@ -87,8 +87,8 @@ BOUNDS: tuple[Rule, ...] = (at_least_min, at_most_max, at_most_scheduled, at_lea
 
 def metrics_are_there(asked: Asked, wanted: int) -> Answer:
     """Missing signals hold: never down on a gap; up only if a live signal says so."""
-    gap = missing_signal(asked.state)
-    if gap is None or wanted >= asked.held:
+    gap = None if wanted >= asked.held else missing_signal(asked.state)
+    if gap is None:
         return None
     name, missing = gap
     return asked.held, Reason.METRICS_MISSING, f"{name} is missing ({missing.reason}): {missing.message}"
@@ -117,19 +117,21 @@ def world_is_fresh(asked: Asked, wanted: int) -> Answer:
 
 def operator_is_warm(asked: Asked, wanted: int) -> Answer:
     """After a start, a change of leader, or a pause in scaling a target, nothing goes down for a scale-down window."""
+    if wanted >= asked.held:
+        return None
     window = asked.state.spec.stabilization_seconds
     since = asked.memory.watched.since if asked.memory.watched else asked.snapshot.now
     watched = asked.snapshot.now - max(asked.snapshot.warm_since, since)
-    if wanted >= asked.held or watched >= window:
+    if watched >= window:
         return None
     return asked.held, Reason.WARMING_UP, f"a full scale-down window of {window:.0f} s was not watched yet"
 
 
 def no_rollout_in_progress(asked: Asked, wanted: int) -> Answer:
     """While a rollout makes progress nothing goes down: what two revisions show together says little of either."""
-    start_up_seconds, now = asked.state.start_up_seconds, asked.snapshot.now
     if wanted >= asked.held:
         return None
+    start_up_seconds, now = asked.state.start_up_seconds, asked.snapshot.now
     if not rollout.makes_progress(asked.memory.rollout, asked.target, start_up_seconds, now):
         return None
     return asked.held, Reason.ROLLOUT_IN_PROGRESS, f"a rollout of {asked.target.kind} '{asked.target.name}' is going on"
@@ -139,7 +141,7 @@ def nothing_higher_was_wanted_lately(asked: Asked, wanted: int) -> Answer:
     """Going down takes the highest number wanted inside the scale-down window."""
     if wanted >= asked.held:
         return None
-    highest = max((w.replicas for w in asked.memory.wishes), default=wanted)
+    highest = max([w.replicas for w in asked.memory.wishes], default=wanted)
     allowed = min(max(highest, wanted), asked.held)
     if allowed == wanted:
         return None
@@ -149,7 +151,7 @@ def nothing_higher_was_wanted_lately(asked: Asked, wanted: int) -> Answer:
 
 def what_starts_may_start(asked: Asked, wanted: int) -> Answer:
     """What demand ordered is not cancelled before it is ready, or late by half a start-up time."""
-    ordered = max((order.replicas for order in asked.memory.orders), default=0)
+    ordered = max([order.replicas for order in asked.memory.orders], default=0)
     allowed = min(ordered, asked.held)
     if wanted >= allowed:
         return None

@@ -61,9 +61,8 @@ def propose(snapshot: Snapshot, state: ServingState) -> Proposal | Decision:
     target = state.target
     given = _sizing_input(snapshot, state, target)
     memory = given.memory if _is_mixed(given, snapshot.now) else correct(given, snapshot.now)
-    if memory.model is not given.memory.model:
-        given = replace(given, capacity=capacity_of(memory.model, state.spec, state.prior))
-    given = replace(given, memory=memory)
+    if memory is not given.memory:
+        given = _with_memory(given, memory)
     wanted = guard(given, size(given), snapshot.now)
     memory = _remember(memory, state, wanted, target, snapshot.now)
     asked = Asked(snapshot, state, target, memory)
@@ -146,6 +145,14 @@ def _sizing_input(snapshot: Snapshot, state: ServingState, target: TargetState) 
     )
     capacity: Capacity | None = capacity_of(model, state.spec, state.prior)
     return SizingInput(state=state, target=target, memory=memory, capacity=capacity, lead_seconds=lead, now=now)
+
+
+def _with_memory(given: SizingInput, memory: ServingMemory) -> SizingInput:
+    """The input after `correct`, which changes of the model only the capacity that is trusted."""
+    capacity, factor = given.capacity, memory.model.load_factor
+    if capacity is not None and capacity.load_factor != factor:
+        capacity = replace(capacity, load_factor=factor)
+    return replace(given, memory=memory, capacity=capacity)
 
 
 def _is_mixed(given: SizingInput, now: float) -> bool:

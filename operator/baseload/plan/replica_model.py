@@ -6,7 +6,9 @@ and are: regressed on rates the capacity comes out up to 19 % too high, on runni
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import exp, inf, sqrt
+from typing import NamedTuple
 
 from baseload.plan.memory import ReplicaModel
 from baseload.plan.signals import ReplicaSignals, ServingSignals, Value
@@ -105,6 +107,17 @@ class Pace:
     blend: float
 
 
+class _Sums(NamedTuple):
+    """The information behind a fit, as in `ReplicaModel`: what the line and its noise follow from, and nothing else."""
+
+    weight: float
+    running: float
+    latency: float
+    running_squared: float
+    running_latency: float
+    latency_squared: float
+
+
 def fit(model: ReplicaModel, prior: Prior | None = None) -> Law | None:
     """Fit the law with a prior that counts by its information; None while neither data nor a prior say anything.
 
@@ -112,27 +125,43 @@ def fit(model: ReplicaModel, prior: Prior | None = None) -> Law | None:
     variance, adds to that of the data, so with every sample the prior weighs less. Without a prior for this
     accelerator the slope is assumed from the latency seen, and the unloaded time not at all.
     """
-    if model.weight < LEAST_SAMPLES or model.sum_running <= 0 or model.sum_latency <= 0:
-        return None if prior is None else _prior_law(prior)
-    belief = _belief(model, prior)
-    # The noise decides how much a sample says, and follows from the line that it decides: twice is enough.
-    noise = (USUAL_SCATTER * model.sum_latency / model.weight) ** 2
-    law = _line(model, belief, noise)
-    return _without_lag(_line(model, belief, _noise(model, law)), model)
-
-
-def _without_lag(law: Law, model: ReplicaModel) -> Law:
-    """Turn the line around the mean of what was seen by what prompts have hidden from it (PROMPT_LAG)."""
-    first, tokens = model.time_to_first_token_unloaded_seconds, model.tokens_per_request
-    if first is None or not tokens or law.mean_running <= 0:
-        return law
-    prompt_share = min(max((first - law.alpha_seconds) / (tokens * law.slope_seconds), 0.0), 1.0)
-    hidden = PROMPT_LAG * prompt_share * law.alpha_seconds
-    return replace(
-        law,
-        alpha_seconds=law.alpha_seconds - hidden,
-        slope_seconds=law.slope_seconds + hidden / law.mean_running,
+    sums = _Sums(
+        model.weight,
+        model.sum_running,
+        model.sum_latency,
+        model.sum_running_squared,
+        model.sum_running_latency,
+        model.sum_latency_squared,
     )
+    return _law(sums, model, prior)
+
+
+def _law(sums: _Sums, model: ReplicaModel, prior: Prior | None) -> Law | None:
+    """The law of some sums, with what else `model` knows of its replicas."""
+    if sums.weight < LEAST_SAMPLES or sums.running <= 0 or sums.latency <= 0:
+        return None if prior is None else _prior_law(prior)
+    line = _line(sums, prior)
+    running = sums.running / sums.weight
+    hidden = _hidden_seconds(line, running, model)
+    return Law(
+        alpha_seconds=line.alpha - hidden,
+        slope_seconds=line.slope + hidden / running,
+        alpha_variance=line.alpha_variance,
+        slope_variance=line.slope_variance,
+        covariance=line.covariance,
+        mean_running=running,
+        residual_seconds=sqrt(line.noise),
+        samples=sums.weight,
+    )
+
+
+def _hidden_seconds(line: "_Line", running: float, model: ReplicaModel) -> float:
+    """What prompts have hidden of the slope (PROMPT_LAG), as unloaded seconds: the line turns around its mean by it."""
+    first, tokens = model.time_to_first_token_unloaded_seconds, model.tokens_per_request
+    if first is None or not tokens or running <= 0:
+        return 0.0
+    prompt_share = min(max((first - line.alpha) / (tokens * line.slope), 0.0), 1.0)
+    return PROMPT_LAG * prompt_share * line.alpha
 
 
 def prior_of(model: ReplicaModel) -> Prior | None:
@@ -141,8 +170,7 @@ def prior_of(model: ReplicaModel) -> Prior | None:
     return None if law is None else Prior(law.alpha_seconds, law.slope_seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class _Belief:
+class _Belief(NamedTuple):
     """A prior in the form of Bayes' rule: means and precisions (one over variance)."""
 
     alpha: float
@@ -151,9 +179,29 @@ class _Belief:
     slope_precision: float
 
 
-def _belief(model: ReplicaModel, prior: Prior | None) -> _Belief:
+class _Line(NamedTuple):
+    """A fitted line: seconds at no load and per sequence, their variances, and the variance `noise` around it."""
+
+    alpha: float
+    slope: float
+    alpha_variance: float
+    slope_variance: float
+    covariance: float
+    noise: float
+
+
+# A tick learns from its samples and then sizes on the same sums: the last answer is asked for twice.
+@lru_cache(maxsize=1)
+def _line(sums: _Sums, prior: Prior | None) -> _Line:
+    belief = _belief(sums, prior)
+    # The noise decides how much a sample says, and follows from the line that it decides: twice is enough.
+    first = _posterior(sums, belief, (USUAL_SCATTER * sums.latency / sums.weight) ** 2)
+    return _posterior(sums, belief, _noise(sums, first))
+
+
+def _belief(sums: _Sums, prior: Prior | None) -> _Belief:
     if prior is None:
-        running, latency = model.sum_running / model.weight, model.sum_latency / model.weight
+        running, latency = sums.running / sums.weight, sums.latency / sums.weight
         slope = USUAL_LOAD_SHARE * latency / max(running, 1.0)
         return _Belief(0.0, 0.0, slope, (USUAL_SPREAD * slope) ** -2)
     alpha, slope = prior.alpha_seconds, prior.slope_seconds
@@ -174,42 +222,37 @@ def _prior_law(prior: Prior) -> Law:
     )
 
 
-def _line(model: ReplicaModel, belief: _Belief, noise: float) -> Law:
+def _posterior(sums: _Sums, belief: _Belief, noise: float) -> _Line:
     """The posterior line: precisions of data (sums over `noise`, a variance) and belief added, the 2 x 2 solved."""
-    alpha_precision = model.weight / noise + belief.alpha_precision
-    slope_precision = model.sum_running_squared / noise + belief.slope_precision
-    shared = model.sum_running / noise
-    alpha_pull = model.sum_latency / noise + belief.alpha_precision * belief.alpha
-    slope_pull = model.sum_running_latency / noise + belief.slope_precision * belief.slope
+    alpha_precision = sums.weight / noise + belief.alpha_precision
+    slope_precision = sums.running_squared / noise + belief.slope_precision
+    shared = sums.running / noise
+    alpha_pull = sums.latency / noise + belief.alpha_precision * belief.alpha
+    slope_pull = sums.running_latency / noise + belief.slope_precision * belief.slope
     determinant = alpha_precision * slope_precision - shared**2
     slope = (alpha_precision * slope_pull - shared * alpha_pull) / determinant
-    running, latency = model.sum_running / model.weight, model.sum_latency / model.weight
+    running, latency = sums.running / sums.weight, sums.latency / sums.weight
     # The load share can be neither nothing nor all of the time: both would make capacity infinite or zero.
-    slope = min(max(slope, 0.02 * latency / max(running, 1.0)), 0.98 * latency / max(running, 1.0))
-    return Law(
-        alpha_seconds=(alpha_pull - shared * slope) / alpha_precision,
-        slope_seconds=slope,
-        alpha_variance=slope_precision / determinant,
-        slope_variance=alpha_precision / determinant,
-        covariance=-shared / determinant,
-        mean_running=running,
-        residual_seconds=sqrt(noise),
-        samples=model.weight,
+    busy = max(running, 1.0)
+    slope = min(max(slope, 0.02 * latency / busy), 0.98 * latency / busy)
+    alpha = (alpha_pull - shared * slope) / alpha_precision
+    return _Line(
+        alpha, slope, slope_precision / determinant, alpha_precision / determinant, -shared / determinant, noise
     )
 
 
-def _noise(model: ReplicaModel, law: Law) -> float:
+def _noise(sums: _Sums, line: _Line) -> float:
     """Variance of a window's mean latency around the line, with a few samples' worth of what is usual."""
-    alpha, slope = law.alpha_seconds, law.slope_seconds
+    alpha, slope = line.alpha, line.slope
     squares = (
-        model.sum_latency_squared
-        + alpha**2 * model.weight
-        + slope**2 * model.sum_running_squared
-        + 2 * (alpha * slope * model.sum_running - alpha * model.sum_latency - slope * model.sum_running_latency)
+        sums.latency_squared
+        + alpha**2 * sums.weight
+        + slope**2 * sums.running_squared
+        + 2 * (alpha * slope * sums.running - alpha * sums.latency - slope * sums.running_latency)
     )
-    mean = model.sum_latency / model.weight
+    mean = sums.latency / sums.weight
     usual = SCATTER_SAMPLES * (USUAL_SCATTER * mean) ** 2
-    measured = (max(squares, 0.0) + usual) / (model.weight + SCATTER_SAMPLES)
+    measured = (max(squares, 0.0) + usual) / (sums.weight + SCATTER_SAMPLES)
     return max(measured, (LEAST_SCATTER * mean) ** 2)
 
 
@@ -233,12 +276,23 @@ def learn(
     if elapsed == 0:
         return model
     weight = min(elapsed / window_seconds, 1.0)
-    learned = _fold(model, usable, weight, exp(-elapsed / FORGETTING_SECONDS))
+    sums = _fold(model, usable, weight, exp(-elapsed / FORGETTING_SECONDS))
     # A plain mean at first, so that the first window is not believed for a minute; later the old fades.
-    newest = weight * len(usable) / learned.weight if learned.weight > 0 else 0.0
+    newest = weight * len(usable) / sums.weight if sums.weight > 0 else 0.0
     pace = Pace(now, window_seconds, max(1.0 - exp(-elapsed / SMOOTHING_SECONDS), newest))
-    changes = _beside(learned, usable, signals, pace, settled=settled)
-    return replace(learned, updated_time=now, window_seconds=window_seconds, **changes)  # type: ignore[arg-type]
+    changes = _beside(model, _law(sums, model, None), usable, signals, pace, settled=settled)
+    return replace(
+        model,
+        weight=sums.weight,
+        sum_running=sums.running,
+        sum_latency=sums.latency,
+        sum_running_squared=sums.running_squared,
+        sum_running_latency=sums.running_latency,
+        sum_latency_squared=sums.latency_squared,
+        updated_time=now,
+        window_seconds=window_seconds,
+        **changes,  # type: ignore[arg-type]
+    )
 
 
 def learn_nothing(model: ReplicaModel, now: float) -> ReplicaModel:
@@ -246,8 +300,8 @@ def learn_nothing(model: ReplicaModel, now: float) -> ReplicaModel:
     return replace(model, queued_since=None, updated_time=now)
 
 
-def _fold(model: ReplicaModel, usable: list[ReplicaSignals], weight: float, keep: float) -> ReplicaModel:
-    """Fade the sums and add the samples, in one go because each copy of a model costs as much as ten samples.
+def _fold(model: ReplicaModel, usable: list[ReplicaSignals], weight: float, keep: float) -> _Sums:
+    """Fade the sums and add the samples.
 
     They never fade below the information of a few samples: an idle night must not unlearn the model.
     """
@@ -264,19 +318,17 @@ def _fold(model: ReplicaModel, usable: list[ReplicaSignals], weight: float, keep
         running_squared += weight * running**2
         running_latency += weight * running * latency
         latency_squared += weight * latency**2
-    return replace(
-        model,
-        weight=total,
-        sum_running=running_sum,
-        sum_latency=latency_sum,
-        sum_running_squared=running_squared,
-        sum_running_latency=running_latency,
-        sum_latency_squared=latency_squared,
-    )
+    return _Sums(total, running_sum, latency_sum, running_squared, running_latency, latency_squared)
 
 
 def _beside(
-    model: ReplicaModel, usable: list[ReplicaSignals], signals: ServingSignals, pace: Pace, *, settled: bool
+    model: ReplicaModel,
+    law: Law | None,
+    usable: list[ReplicaSignals],
+    signals: ServingSignals,
+    pace: Pace,
+    *,
+    settled: bool,
 ) -> dict[str, float | None]:
     """Changes of tokens per request, the unloaded time to first token, imbalance between replicas and saturation."""
     waiting = signals.waiting.value if isinstance(signals.waiting, Value) else 0.0
@@ -285,7 +337,6 @@ def _beside(
         changes["tokens_per_request"] = _follow(
             model.tokens_per_request, signals.output_tokens_per_request.value, pace.blend
         )
-    law = fit(model)
     first = [s for s in usable if s.time_to_first_token_seconds is not None]
     if law and first and waiting < 1:
         unloaded = sum([(s.time_to_first_token_seconds or 0.0) * (1 - law.load_at(s.running)) for s in first])

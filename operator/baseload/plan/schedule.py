@@ -27,6 +27,8 @@ class ScheduledBound:
 
 def least_in_force(windows: tuple[ScheduleWindow, ...], now: float, lead_seconds: float) -> ScheduledBound | None:
     """The highest minimum of the windows that are open or open within a lead, so that it is ready at the start."""
+    if not windows:
+        return None
     found = [
         ScheduledBound(w.least, w.words) for w in windows if w.least is not None and _open(w, now, now + lead_seconds)
     ]
@@ -35,6 +37,8 @@ def least_in_force(windows: tuple[ScheduleWindow, ...], now: float, lead_seconds
 
 def most_in_force(windows: tuple[ScheduleWindow, ...], now: float) -> ScheduledBound | None:
     """The lowest maximum of the windows that are open; never ahead, since nothing has to start for it."""
+    if not windows:
+        return None
     found = [ScheduledBound(w.most, w.words) for w in windows if w.most is not None and _open(w, now, now)]
     return min(found, key=lambda bound: bound.replicas, default=None)
 

@@ -14,6 +14,8 @@ from baseload.plan.snapshot import ServingState
 NAMED_POOLS = 3
 """Pools named in a message; more would hide the numbers."""
 
+ENOUGH = Condition("CapacityAvailable", Status.TRUE, Reason.CAPACITY_AVAILABLE, "every wanted replica has its place")
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -67,7 +69,7 @@ def _with_ask(ask: Ask, given: Share, state: ServingState) -> Condition:
         message = f"{ask.claimed} replicas wait for a node although accelerators are free for them; "
         message += "`kubectl describe pod` says what else they need"
         return Condition("CapacityAvailable", Status.FALSE, Reason.PODS_UNPLACED, message)
-    return _enough()
+    return ENOUGH
 
 
 def _short(what: str, given: Share, state: ServingState) -> Condition:
@@ -101,7 +103,7 @@ def _without_ask(state: ServingState, allowed: int) -> Condition:
     if missing > 0:
         message = f"{missing} of {allowed} recommended replicas would have no place; {free} more fit now"
         return Condition("CapacityAvailable", Status.FALSE, Reason.CAPACITY_SHORT, message)
-    return _enough()
+    return ENOUGH
 
 
 def _unknown(state: ServingState) -> str:
@@ -116,7 +118,3 @@ def _unknown(state: ServingState) -> str:
         return f"no node of CapacityPool '{state.pools[0].name}' takes these pods"
     kind = "workload" if state.target is None else state.target.kind
     return f"the pods that belong to a replica of a {kind} are not counted"
-
-
-def _enough() -> Condition:
-    return Condition("CapacityAvailable", Status.TRUE, Reason.CAPACITY_AVAILABLE, "every wanted replica has its place")

@@ -196,13 +196,13 @@ def by_rate(given: SizingInput) -> Size | None:
     if not isinstance(offered, Value) or capacity is None or capacity.work_seconds is None:
         return None
     demand = expected(given.memory.rates, offered, given.lead_seconds)
-    wanted = replicas_for_rate(capacity, demand.ahead_rps, given.most)
+    current = given.target.wanted
+    wanted = replicas_for_rate(capacity, demand.ahead_rps, given.most, current)
     for_backlog = _for_backlog(given, capacity, demand.now_rps, _backlog(given, capacity))
     wanted = max(wanted, min(ceil(for_backlog), given.most))
-    current = given.target.wanted
     if wanted < current:
         # Going down must still be right with a little more demand, or the next wobble brings it back.
-        wanted = min(current, replicas_for_rate(capacity, demand.ahead_rps * (1 + KEEP_BAND), given.most))
+        wanted = min(current, replicas_for_rate(capacity, demand.ahead_rps * (1 + KEEP_BAND), given.most, wanted))
     return Size(wanted, _direction(wanted, current), _rate_words(demand, capacity, wanted), demand)
 
 
