@@ -235,25 +235,28 @@ def test_a_right_pool_is_accepted(cluster: Kubectl, path: str, value: object) ->
     assert "created" in dry_run(cluster, changed(POOL, path, value))
 
 
+CONDITIONS = (
+    "Ready",
+    "Accepted",
+    "MetricsAvailable",
+    "CapacityAvailable",
+    "ScalingLimited",
+    "Paused",
+    "Conflict",
+    "Stalled",
+)
+"""The types of all conditions of a serving."""
+
+
 def full_status() -> dict[str, Any]:
     """A status with every list full of long rows."""
     now, text = "2026-01-01T00:00:00Z", "some sentence with numbers, about as long as they are: 21.3 requests/s now"
     row = {"reason": "Stabilization", "message": text, "before": 3, "after": 4}
     signal = {"signal": "OfferedRate", "unit": "requests/s", "value": "21.3", "target": "0.95", "time": now}
     condition = {"status": "True", "reason": "Accepted", "message": text, "lastTransitionTime": now}
-    names = (
-        "Ready",
-        "Accepted",
-        "MetricsAvailable",
-        "CapacityAvailable",
-        "ScalingLimited",
-        "Paused",
-        "Conflict",
-        "Stalled",
-    )
     return {
         "observedGeneration": 1,
-        "conditions": [{**condition, "type": name, "observedGeneration": 1} for name in names],
+        "conditions": [{**condition, "type": name, "observedGeneration": 1} for name in CONDITIONS],
         "lastDecision": {
             "time": now,
             "reason": "DemandRose",

@@ -49,7 +49,7 @@ def problem(
     """A problem from demand (scenarios, servings, steps) and pools; steps of an hour."""
     wanted = np.array(demand, float)
     scenarios, servings, steps = wanted.shape
-    shape = (servings, len(pools))
+    shape, alike = (servings, len(pools)), [1.0 / scenarios] * scenarios
     return PlacementProblem(
         ServingTerms(
             least=np.full(servings, least),
@@ -67,11 +67,7 @@ def problem(
             start_up_steps=np.zeros(shape, int),
             start_up_cost=np.zeros(shape),
         ),
-        Scenarios(
-            wanted,
-            np.array(probability) if probability else np.full(scenarios, 1 / scenarios),
-            np.array(survival) if survival else np.ones((scenarios, len(pools))),
-        ),
+        Scenarios(wanted, np.array(probability or alike), np.array(survival or [[1.0] * len(pools)] * scenarios)),
         step_hours=1.0,
         move_hours=move_hours,
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import click
+from rich.console import Console
 
 from baseload.cli._pools import read_pools
 from baseload.cli._reading import FILE, POSITIVE, console
@@ -17,6 +18,7 @@ from baseload.sim.policies.registry import POLICIES, make_policies
 from baseload.sim.protocol import Protocol, under
 from baseload.sim.traces.as_case import case_of
 from baseload.sim.traces.generator import Launch, Shape, generate
+from baseload.sim.traces.trace import Trace
 
 _DEMO_SEED: Final = 1
 _DEMO_PRICE: Final = 6.88
@@ -66,27 +68,31 @@ def backtest(
     """
     if demo == (trace is not None):
         raise ConfigError("give either --trace FILE or --demo")
-    names = tuple(POLICIES) if policies is None else _names(policies)
+    chosen = make_policies(tuple(POLICIES) if policies is None else _names(policies))
     chosen_pools, money = read_pools(pools, 60 * lead_minutes)
     if demo and pools is None:
         money = Money(_DEMO_PRICE, "$")
-    chosen = make_policies(names)
     errors = errors_console()
-    step_seconds = 60 * step_minutes
-    made = replace(_DEMO_WEEK, step_seconds=step_seconds)
-    recorded = generate(made, _DEMO_SEED) if trace is None else read_with_progress(trace, step_seconds, errors)
+    recorded = _recorded(trace, 60 * step_minutes, errors)
     case = under(Protocol(protocol), case_of(recorded, replica_share, pools=chosen_pools, penalty=penalty))
     replay = replayed(case, chosen, errors)
     screen = console()
     screen.print(table_of(replay, money))
-    options = {"step_minutes": recorded.step_seconds / 60, "replica_share": replica_share, "penalty": penalty}
     if json_path is not None:
+        options = {"step_minutes": recorded.step_seconds / 60, "replica_share": replica_share, "penalty": penalty}
         results = [{**score.record(), "protocol": protocol, **options} for score in replay.scores]
         write_json(json_path, {"results": results})
     folder = report or (_DEMO_REPORT if demo else None)
     if folder is not None:
         picture, page = write_pictures(folder, "backtest", replay, money)
         screen.print(f"picture {picture}, interactive {page}")
+
+
+def _recorded(trace: Path | None, step_seconds: float, errors: Console) -> Trace:
+    """The demand of a file, or of the synthetic week without one."""
+    if trace is None:
+        return generate(replace(_DEMO_WEEK, step_seconds=step_seconds), _DEMO_SEED)
+    return read_with_progress(trace, step_seconds, errors)
 
 
 def _names(policies: str) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from baseload.advice.judge import Advice
     from baseload.advice.past import Asked, Past, Workload
     from baseload.doctor.probe import Door
+    from baseload.sim.case import SimPool
 
 _KINDS = {"deployment": "Deployment", "statefulset": "StatefulSet"}
 _PRICE_HINT = "no prices: give your CapacityPools with --pools FILE to see money"
@@ -85,26 +87,39 @@ def recommend(
     begins without knowing anything.
     """
     # Imported here, so that `baseload --help` does not load the clients.
-    from baseload.advice.judge import advise  # noqa: PLC0415
     from baseload.advice.past import Asked  # noqa: PLC0415
-    from baseload.sim.policies.registry import make_policies  # noqa: PLC0415
 
-    bucket_seconds = 60 * step_minutes
-    end = int(time.time() // bucket_seconds)
-    first = end - int(parse_duration("--since", since) // bucket_seconds)
+    first, end = _buckets(since, 60 * step_minutes)
     where = _Where(target, namespace, kubeconfig, context, door, profile)
-    past, accelerators = asyncio.run(_read(where, Asked(first, end, bucket_seconds, scrape_seconds)))
+    past, accelerators = asyncio.run(_read(where, Asked(first, end, 60 * step_minutes, scrape_seconds)))
     chosen, money = read_pools(pools, 60 * lead_minutes, accelerators)
-    policies = make_policies(["baseload"])
-    with replay_progress(errors_console(), ["baseload"]) as told:
-        objective = (itl_ms / 1000, attainment / 100)
-        advice = advise(past, objective, policies, pools=chosen, penalty=penalty, progress=told)
+    advice = _judged(past, (itl_ms / 1000, attainment / 100), chosen, penalty)
     _tell(advice, past, accelerators, money)
     if json_path is not None:
         write_json(json_path, _record(advice, past, accelerators))
     if report is not None:
-        picture, page = write_pictures(report, "recommend", _replay(advice), money)
-        console().print(f"picture {picture}, interactive {page}")
+        _draw(report, advice, money)
+
+
+def _buckets(since: str, bucket_seconds: float) -> tuple[int, int]:
+    """The first bucket of the past that is asked for, and the one that is not complete yet."""
+    end = int(time.time() // bucket_seconds)
+    return end - int(parse_duration("--since", since) // bucket_seconds), end
+
+
+def _judged(past: "Past", objective: tuple[float, float], pools: "Sequence[SimPool]", penalty: float) -> "Advice":
+    """Replay the past with Baseload deciding, under an objective of inter-token seconds and a share of requests."""
+    from baseload.advice.judge import advise  # noqa: PLC0415
+    from baseload.sim.policies.registry import make_policies  # noqa: PLC0415
+
+    policies = make_policies(["baseload"])
+    with replay_progress(errors_console(), ["baseload"]) as told:
+        return advise(past, objective, policies, pools=pools, penalty=penalty, progress=told)
+
+
+def _draw(report: Path, advice: "Advice", money: Money) -> None:
+    picture, page = write_pictures(report, "recommend", _replay(advice), money)
+    console().print(f"picture {picture}, interactive {page}")
 
 
 async def _read(where: _Where, asked: "Asked") -> "tuple[Past, int]":

@@ -173,22 +173,23 @@ class Operator:
         self._leading = _set_event() if self._elector is None else self._elector.leading
         self._planner = self._planner_of(readers, planned)
         self._controller = self._controller_of(readers.signals, hands)
-        self._background: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = (
-            publisher.run,
-            actuator.run,
-            events.run,
-            self._cluster.run,
-            self._planner.run,
-            tidy_up,
-            readers.profiles.watch(connection, own_namespace(settings)).run,
-            lambda: self._health.watch_lag(self._metrics.loop_lag.set),
-        )
+        self._background = (publisher.run, actuator.run, events.run, *self._watchers(readers))
         self._login = Login(connection)
         self._tasks: list[asyncio.Task[None]] = []
         self._ticker: asyncio.Task[None] | None = None
         self._election: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
+
+    def _watchers(self, readers: Readers) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+        """What runs in the background beside the writers."""
+        return (
+            self._cluster.run,
+            self._planner.run,
+            tidy_up,
+            readers.profiles.watch(self._connection, own_namespace(self._settings)).run,
+            lambda: self._health.watch_lag(self._metrics.loop_lag.set),
+        )
 
     def _planner_of(self, readers: Readers, planned: PlannerSettings) -> Planner:
         return Planner(

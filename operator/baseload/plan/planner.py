@@ -19,7 +19,7 @@ from baseload.plan.placement.penalty import excess_misses, multiplier_after
 from baseload.plan.placement.tick import pool_orders
 from baseload.plan.pool_offer import Economics
 from baseload.plan.replica_model import learn, learn_nothing
-from baseload.plan.shortage import place, shortage_of, waiting_of
+from baseload.plan.shortage import Outcome, place, shortage_of, waiting_of
 from baseload.plan.signals import Missing, Signal, Value
 from baseload.plan.sizing import Size, SizingInput, size
 from baseload.plan.snapshot import LatencyTarget, Mode, PoolState, ServingState, Snapshot, TargetState
@@ -74,19 +74,11 @@ def propose(snapshot: Snapshot, state: ServingState) -> Proposal | Decision:
 def settle(proposal: Proposal, given: Share | None) -> Decision:
     """The decision for one serving, now that its share of the free accelerators is known: cut, explain."""
     snapshot, state, target = proposal.snapshot, proposal.state, proposal.target
-    wanted, capacity, now = proposal.wanted, proposal.capacity, proposal.snapshot.now
+    wanted, capacity = proposal.wanted, proposal.capacity
     outcome = place(proposal.ask, given, state, proposal.allowed)
     final, limits = outcome.final, (*proposal.limits, *outcome.limits)
     write = state.spec.mode is Mode.ENFORCE and final != target.wanted
-    memory, waiting = proposal.memory, waiting_of(proposal.ask, given, state, now)
-    if waiting is not memory.waiting:
-        memory = replace(memory, waiting=waiting)
-    if outcome.limits:
-        # What a shortage holds back is no delay of ours; the sample that is answered later counts.
-        memory = replace(memory, breach_since=None)
-    if write:
-        called_for = 0 if wanted.foreseen else wanted.replicas
-        memory = note_change(memory, state, target, raw=called_for, final=final, now=now)
+    memory = _settled_memory(proposal, given, outcome, write=write)
     reason, message = _why(wanted, limits, final, target)
     if state.spec.mode is Mode.RECOMMEND and final != target.wanted:
         limits = (*limits, Limit(Reason.RECOMMEND_ONLY, "spec.mode is Recommend", final, target.wanted))
@@ -113,6 +105,21 @@ def settle(proposal: Proposal, given: Share | None) -> Decision:
         outlook=wanted.outlook,
         pools=pool_orders(state, wanted.outlook, capacity),
     )
+
+
+def _settled_memory(proposal: Proposal, given: Share | None, outcome: Outcome, *, write: bool) -> ServingMemory:
+    """Remember what waits for a place, and the change if one is written."""
+    state, memory, now = proposal.state, proposal.memory, proposal.snapshot.now
+    waiting = waiting_of(proposal.ask, given, state, now)
+    if waiting is not memory.waiting:
+        memory = replace(memory, waiting=waiting)
+    if outcome.limits:
+        # What a shortage holds back is no delay of ours; the sample that is answered later counts.
+        memory = replace(memory, breach_since=None)
+    if write:
+        called_for = 0 if proposal.wanted.foreseen else proposal.wanted.replicas
+        memory = note_change(memory, state, proposal.target, raw=called_for, final=outcome.final, now=now)
+    return memory
 
 
 def _sizing_input(snapshot: Snapshot, state: ServingState, target: TargetState) -> SizingInput:

@@ -131,7 +131,7 @@ def _problem(servings: int, *, steps: int, scenarios: int, with_leads: bool, see
     shape = (servings, _CAPACITY.size)
     start = random.lognormal(1.5, 1.0, servings)
     paths = np.cumsum(random.normal(0.0, 0.1, (scenarios, servings, steps)), axis=2)
-    nothing = np.zeros(_CAPACITY.size, dtype=np.int64)
+    leads = _LEAD if with_leads else np.zeros(_CAPACITY.size, dtype=np.int64)
     return PlacementProblem(
         servings=ServingTerms(
             least=np.ones(servings, dtype=np.int64),
@@ -139,28 +139,14 @@ def _problem(servings: int, *, steps: int, scenarios: int, with_leads: bool, see
             shortage_cost=np.full(servings, _SHORTAGE),
             hourly_budget=np.full(servings, np.inf),
         ),
-        pools=PoolTerms(
-            accelerators_per_node=nothing + 1,
-            unit_nodes=nothing + 1,
-            nodes=nothing,
-            pending_nodes=np.zeros((_CAPACITY.size, steps), dtype=np.int64),
-            least_nodes=nothing,
-            most_nodes=-(-_LIMIT * servings // 20),
-            lead_steps=nothing,
-            hourly=_PRICE,
-            avoidable_hourly=_PRICE,
-            hourly_budget=np.full(_CAPACITY.size, np.inf),
-            paid_nodes=np.zeros((_CAPACITY.size, steps), dtype=np.int64),
-            least_billed_steps=nothing,
-            is_burst=np.zeros(_CAPACITY.size, dtype=bool),
-        ),
+        pools=_pool_terms(servings, steps),
         fleet=Fleet(
             capacity=_CAPACITY * random.uniform(0.7, 1.3, shape),
             accelerators=np.ones(shape, dtype=np.int64),
             usable=random.random(shape) < 0.8,
             ready=np.zeros(shape, dtype=np.int64),
             pending=np.zeros((*shape, steps), dtype=np.int64),
-            start_up_steps=np.broadcast_to(_LEAD if with_leads else nothing, shape).copy(),
+            start_up_steps=np.broadcast_to(leads, shape).copy(),
             start_up_cost=np.zeros(shape),
         ),
         scenarios=Scenarios(
@@ -169,6 +155,26 @@ def _problem(servings: int, *, steps: int, scenarios: int, with_leads: bool, see
             survival=np.ones((scenarios, _CAPACITY.size)),
         ),
         step_hours=1.0 / 6.0,
+    )
+
+
+def _pool_terms(servings: int, steps: int) -> PoolTerms:
+    """Pools without a node yet, a twentieth of `_LIMIT` for each serving at most."""
+    nothing = np.zeros(_CAPACITY.size, dtype=np.int64)
+    return PoolTerms(
+        accelerators_per_node=nothing + 1,
+        unit_nodes=nothing + 1,
+        nodes=nothing,
+        pending_nodes=np.zeros((_CAPACITY.size, steps), dtype=np.int64),
+        least_nodes=nothing,
+        most_nodes=-(-_LIMIT * servings // 20),
+        lead_steps=nothing,
+        hourly=_PRICE,
+        avoidable_hourly=_PRICE,
+        hourly_budget=np.full(_CAPACITY.size, np.inf),
+        paid_nodes=np.zeros((_CAPACITY.size, steps), dtype=np.int64),
+        least_billed_steps=nothing,
+        is_burst=np.zeros(_CAPACITY.size, dtype=bool),
     )
 
 

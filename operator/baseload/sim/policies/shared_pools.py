@@ -92,12 +92,10 @@ class SharedPools:
         steps, hours = futures.shape[2], self._case.step_seconds / 3600.0
         price = np.array([pool.price for pool in pools])
         billed = np.array([pool.pending_billed for pool in pools]) * self._leads * hours * price
-        least_billed = [steps_of(max(p.min_billing_seconds, p.hold_seconds), self._case.step_seconds) for p in pools]
-        nothing, shape = np.zeros(count, dtype=np.int64), (servings, count)
+        shape = (servings, count)
         due = self._pipeline.due(view.pending)
         pending = np.zeros((*shape, steps), dtype=np.int64)
         pending[:, :, : min(due.shape[2], steps)] = due[:, :, :steps]
-        limits = np.array([NO_LIMIT if pool.limit is None else pool.limit for pool in pools])
         return PlacementProblem(
             servings=ServingTerms(
                 least=np.ones(servings, dtype=np.int64),
@@ -105,21 +103,7 @@ class SharedPools:
                 shortage_cost=np.full(servings, self._case.penalty * price[0]),
                 hourly_budget=np.full(servings, np.inf),
             ),
-            pools=PoolTerms(
-                accelerators_per_node=nothing + 1,
-                unit_nodes=nothing + 1,
-                nodes=np.minimum((view.ready + view.pending).sum(axis=0), limits),
-                pending_nodes=np.zeros((count, steps), dtype=np.int64),
-                least_nodes=nothing,
-                most_nodes=limits,
-                lead_steps=nothing,
-                hourly=price,
-                avoidable_hourly=price,
-                hourly_budget=np.full(count, np.inf),
-                paid_nodes=np.zeros((count, steps), dtype=np.int64),
-                least_billed_steps=np.array(least_billed),
-                is_burst=np.zeros(count, dtype=bool),
-            ),
+            pools=self._pool_terms(view, steps),
             fleet=Fleet(
                 capacity=np.ones(shape),
                 accelerators=np.ones(shape, dtype=np.int64),
@@ -131,4 +115,27 @@ class SharedPools:
             ),
             scenarios=Scenarios(futures, PROBABILITIES, np.ones((len(TAUS), count))),
             step_hours=hours,
+        )
+
+    def _pool_terms(self, view: View, steps: int) -> PoolTerms:
+        """The pools as they are: a replica is a node, there and ordered ones are held."""
+        pools, count = self._case.pools, view.ready.shape[1]
+        price = np.array([pool.price for pool in pools])
+        least_billed = [steps_of(max(p.min_billing_seconds, p.hold_seconds), self._case.step_seconds) for p in pools]
+        limits = np.array([NO_LIMIT if pool.limit is None else pool.limit for pool in pools])
+        nothing = np.zeros(count, dtype=np.int64)
+        return PoolTerms(
+            accelerators_per_node=nothing + 1,
+            unit_nodes=nothing + 1,
+            nodes=np.minimum((view.ready + view.pending).sum(axis=0), limits),
+            pending_nodes=np.zeros((count, steps), dtype=np.int64),
+            least_nodes=nothing,
+            most_nodes=limits,
+            lead_steps=nothing,
+            hourly=price,
+            avoidable_hourly=price,
+            hourly_budget=np.full(count, np.inf),
+            paid_nodes=np.zeros((count, steps), dtype=np.int64),
+            least_billed_steps=np.array(least_billed),
+            is_burst=np.zeros(count, dtype=bool),
         )
