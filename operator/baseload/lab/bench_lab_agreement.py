@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import pairwise
 from statistics import fmean
 from typing import Any, Final
@@ -167,6 +168,7 @@ def _capacity(lab: Lab, highest: float, progress: Progress) -> dict[str, Any]:
     return {
         "learning_share_of_capacity": _LEARNING_LOAD,
         "predicted_rps": predicted,
+        "learned": asdict(_model(status)),
         "operator_rps": float(status["requestsPerSecondPerReplica"]),
         "simulator_highest_rps": round(highest, 3),
         "predicted_over_simulator": {name: round(rps / highest - 1.0, 4) for name, rps in predicted.items()},
@@ -194,8 +196,7 @@ def _learned_longer(highest: float) -> dict[str, list[float]]:
 
 def _predictions(status: Mapping[str, Any]) -> dict[str, float]:
     """What the operator's learned model says in requests/s, alone and with priors wrong by 40 % either way."""
-    # The state is the fields of the model in their order.
-    model = ReplicaModel(*json.loads(status["state"]))
+    model = _model(status)
     law = fit(model)
     if law is None:
         raise LabError("the operator learned nothing; see `baseload lab logs operator --name agree`")
@@ -203,6 +204,11 @@ def _predictions(status: Mapping[str, Any]) -> dict[str, float]:
     priors |= {f"prior x {by:g}": Prior(by * law.alpha_seconds, by * law.slope_seconds) for by in _WRONG_BY}
     capacities = {name: capacity_of(model, _SPEC, prior) for name, prior in priors.items()}
     return {name: round((c.rps_at(_REPLICAS) if c else None) or 0.0, 3) for name, c in capacities.items()}
+
+
+def _model(status: Mapping[str, Any]) -> ReplicaModel:
+    """The learned state as the operator wrote it: the fields of the model in their order."""
+    return ReplicaModel(*json.loads(status["state"]))
 
 
 def _attainment(found: Sequence[Latencies], step: int) -> float:
