@@ -45,8 +45,21 @@ FULL_SERVING: dict[str, Any] = {
             }
         ],
         "onMetricsLoss": {"policy": "Fallback", "replicas": 8},
+        "poolSelector": {
+            "matchLabels": {"zone": "a"},
+            "matchExpressions": [{"key": "region", "operator": "In", "values": ["eu"]}],
+        },
+        "burst": {"policy": "Auto", "maxHourlyCost": "400"},
         "mode": "Enforce",
     },
+}
+
+CONTRACT = {
+    "nodes": 8,
+    "startTime": "2027-01-01T00:00:00Z",
+    "endTime": "2028-01-01T00:00:00Z",
+    "hourly": "4.20",
+    "takeOrPayPercent": 80,
 }
 
 FULL_POOL: dict[str, Any] = {
@@ -55,11 +68,22 @@ FULL_POOL: dict[str, Any] = {
     "metadata": {"name": "full"},
     "spec": {
         "provider": {"static": {}},
+        "billing": "Reserved",
+        "ordering": "Queued",
+        "unit": {"nodes": 2},
         "nodeSelector": {"zone": "a"},
         "accelerator": {"resource": "nvidia.com/gpu", "product": "H100", "perNode": 8},
         "limits": {"minNodes": 0, "maxNodes": 12},
-        "cost": {"hourly": "6.88", "per": "Accelerator"},
+        "cost": {
+            "hourly": "6.88",
+            "per": "Accelerator",
+            "avoidableHourly": "1.10",
+            "minBillingSeconds": 60,
+            "egressPerGiB": "0.08",
+        },
         "leadTime": {"p50Seconds": 420, "p95Seconds": 900},
+        "hold": {"minimumSeconds": 300},
+        "commitment": CONTRACT,
     },
 }
 
@@ -88,7 +112,8 @@ def wrong_values(node: Schema, path: tuple[str, ...]) -> Iterator[Wrong]:
         yield Wrong(path, "three", ("integer",))
         yield Wrong(path, 1.5, ("integer",))
     elif node["type"] == "string":
-        yield Wrong(path, 7, ("string",))
+        # What ought to be a time is read as one before its type is told.
+        yield Wrong(path, 7, ("Invalid value",) if node.get("format") == "date-time" else ("string",))
         yield from _wrong_texts(node, path)
     elif node["type"] == "array":
         yield from wrong_values(node["items"], (*path, "0"))
@@ -188,10 +213,19 @@ ACROSS_FIELDS = [
     (ModelServing, ("spec", "schedules", "0", "replicas"), {"max": 1}),
     (ModelServing, ("spec", "onMetricsLoss"), {"policy": "Fallback"}),
     (ModelServing, ("spec", "onMetricsLoss"), {"policy": "Fallback", "replicas": 65}),
+    (ModelServing, ("spec", "poolSelector"), {}),
+    (ModelServing, ("spec", "poolSelector", "matchExpressions", "0"), {"key": "region", "operator": "In"}),
+    (ModelServing, ("spec", "burst"), {"policy": "Never", "maxHourlyCost": "400"}),
     (CapacityPool, ("spec", "provider"), {}),
     (CapacityPool, ("spec", "nodeSelector"), {}),
-    (CapacityPool, ("spec", "limits"), {"minNodes": 13, "maxNodes": 12}),
+    (CapacityPool, ("spec", "limits"), {"minNodes": 14, "maxNodes": 12}),
+    (CapacityPool, ("spec", "limits"), {"minNodes": 0, "maxNodes": 13}),
+    (CapacityPool, ("spec", "limits"), {"minNodes": 1, "maxNodes": 12}),
     (CapacityPool, ("spec", "leadTime"), {"p50Seconds": 901, "p95Seconds": 900}),
+    (CapacityPool, ("spec", "cost", "avoidableHourly"), "7"),
+    (CapacityPool, ("spec", "billing"), "OnDemand"),
+    (CapacityPool, ("spec", "commitment", "nodes"), 14),
+    (CapacityPool, ("spec", "commitment"), {**CONTRACT, "endTime": "2026-01-01T00:00:00Z"}),
 ]
 
 
