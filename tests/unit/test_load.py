@@ -52,15 +52,16 @@ async def run(plan: LoadPlan) -> LoadOutcome:
 
 
 async def test_every_request_is_measured(server: ReplicaServer) -> None:
-    """All requests complete with every token, a TTFT and a mean gap no shorter than the engine's 5 ms."""
+    """All requests complete with every token, none of which comes before the engine's 5 ms for each."""
     outcome = await run(plan_for(server.port))
     assert (outcome.summary.total, outcome.summary.completed, outcome.summary.attainment) == (10, 10, 1.0)
     for result in outcome.requests:
         assert (result.status, result.error, result.received_tokens) == (200, None, 10)
         assert result.inter_token_seconds is not None
-        assert result.inter_token_seconds >= 4e-3
         assert result.time_to_first_token_seconds is not None
         assert result.time_to_first_token_seconds >= 5e-3
+        # A first token that a busy client sees late takes from the gaps what it adds to its own time.
+        assert result.time_to_first_token_seconds + 9 * result.inter_token_seconds >= 0.9 * 10 * 5e-3
     assert server.metrics.prompt_tokens == 500
 
 
