@@ -13,12 +13,11 @@ from baseload.errors import ConfigError
 from baseload.lab.demo_record import Objective
 from baseload.lab.paths import cache_directory
 from baseload.sim.requests.engine import Engine, EngineProfile, Sequence
+from baseload.sim.requests.saturation import highest_kept
 
 _REQUESTS: Final = 2000
 # The first requests meet an empty replica; they are served but not judged.
 _WARM_UP_REQUESTS: Final = 100
-_LEAST_RPS: Final = 1e-3
-_PRECISION: Final = 0.01
 
 
 def capacity_rps(profile: EngineProfile, lengths: Rows[tuple[int, int]], objective: Objective, seed: int) -> float:
@@ -56,19 +55,14 @@ def _search(profile: EngineProfile, lengths: Rows[tuple[int, int]], objective: O
     def keeps(rps: float) -> bool:
         return attainment(profile, [gap / rps for gap in gaps], drawn, objective) >= objective.attainment
 
-    low, high = _LEAST_RPS, 1.0
-    if not keeps(low):
+    found = highest_kept(keeps)
+    if found is None:
         raise ConfigError(
             f"objective of {1000 * objective.time_to_first_token_seconds:g} ms to the first token and "
             f"{1000 * objective.inter_token_seconds:g} ms between tokens: a replica misses it even for a single "
             "request at a time; choose a longer one (--slo-ms)"
         )
-    while keeps(high):
-        low, high = high, 2 * high
-    while high / low > 1 + _PRECISION:
-        middle = (low * high) ** 0.5 if high / low > 4 else (low + high) / 2
-        low, high = (middle, high) if keeps(middle) else (low, middle)
-    return low
+    return found
 
 
 def attainment(

@@ -28,11 +28,6 @@ def told_lead_seconds(case: Case, pool: SimPool) -> float:
     return pool.lead.p50_seconds * case.lead_told_factor
 
 
-def told_slow_lead_seconds(case: Case, pool: SimPool) -> float:
-    """The 95th percentile of the lead as policies believe it."""
-    return pool.lead.p95_seconds * case.lead_told_factor
-
-
 def draw_lead_steps(case: Case, random: np.random.Generator) -> IntArray:
     """Lead of the order that each serving may place in each pool at the end of each step, (steps, servings, pools).
 

@@ -1,5 +1,6 @@
 """The highest rate at which replicas keep an objective, found by trying."""
 
+from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
@@ -10,6 +11,7 @@ from baseload.sim.requests.fleet import Fleet, FleetPool
 from baseload.sim.requests.objective import Objective
 
 _REQUESTS: Final = 6000
+_LEAST_RPS: Final = 1e-3
 _PRECISION: Final = 0.01
 _FOREVER_SECONDS: Final = 1e9
 
@@ -19,17 +21,25 @@ def highest_rps(profile: EngineProfile, lengths: Lengths, objective: Objective, 
 
     Each latency by itself is inside its limit for `objective.attainment` of requests; 0 if none is at any rate.
     """
-    low, high = 1e-3, 1.0
 
     def keeps(rps: float) -> bool:
         return _least_share(profile, lengths, objective, (replicas, rps * replicas, seed)) >= objective.attainment
 
+    return highest_kept(keeps) or 0.0
+
+
+def highest_kept(keeps: Callable[[float], bool]) -> float | None:
+    """Return the highest rate in requests/s, within 1 %, that `keeps` the objective, None if the least does not.
+
+    `keeps` holds up to some rate and fails above it.
+    """
+    low, high = _LEAST_RPS, 1.0
     if not keeps(low):
-        return 0.0
+        return None
     while keeps(high):
         low, high = high, 2 * high
     while high / low > 1 + _PRECISION:
-        middle = (low + high) / 2
+        middle = (low * high) ** 0.5 if high / low > 4 else (low + high) / 2
         low, high = (middle, high) if keeps(middle) else (low, middle)
     return low
 

@@ -63,11 +63,6 @@ class Block:
             self._refuse(column, int(np.argmax(bad)), expected)
         return values.astype(np.int64) / 1e9
 
-    def wrong_order(self, column: str, row: int, before: float, *, word: str) -> Exception:
-        """Return the error for a time that does not follow the one before it."""
-        value = self.numbers(column)[row]
-        return self.source.wrong(self.lines[row], column, f"{value:.10g} is {word} {before:.10g}")
-
     def _converted(
         self, column: str, texts: Sequence[str], convert: Callable[[str], object], kind: str, expected: str
     ) -> NDArray[Any]:
